@@ -1,0 +1,67 @@
+# `make` alone lists the targets. Everything built lies in bin/, everything
+# fetched in .cache/, what `make run` records in run/.
+
+PROGRAMS := capture record preview boxd guard tstee mixer-host restream-host
+FOLDER_mixer-host := mixer-host
+FOLDER_restream-host := restream-host
+folder = ./$(or $(FOLDER_$(1)),appliance/$(1))
+
+# What the chain is fed with: pattern, a media file, v4l2:/dev/videoN; deck are
+# the project's own slides. Empty: the film and the deck.
+CAMERA ?=
+SLIDES ?=
+PORT_OFFSET ?= 0
+
+# Seconds per fuzz target, and where a peer to compare with lies.
+FUZZTIME ?= 20s
+SPROXY ?=
+export SPROXY
+
+DEMO := bin/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help deps deps-test build run check test lint bench drill fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install what building and running need: Debian packages, hls.js, the film
+	@go run ./internal/demo deps
+
+deps-test: ## the same and what the tests need: Chromium
+	@go run ./internal/demo deps --test
+
+build: deps ## build the programs into bin/
+	@mkdir -p bin
+	go build -o bin/ $(foreach p,$(PROGRAMS),$(call folder,$(p)))
+	@go build -o $(DEMO) ./internal/demo
+
+run: build ## run the whole chain on this machine; CAMERA= SLIDES= PORT_OFFSET=
+	@exec $(DEMO) run --with-parent --camera "$(CAMERA)" --slides "$(SLIDES)" --port-offset $(PORT_OFFSET)
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "gofmt would change these"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+check: deps lint ## lint and unit tests, in under 4 minutes
+	go test -short ./...
+
+test: deps-test build lint ## all tests: unit, race, the whole chain, the browser
+	.ci/test
+
+bench: build ## benchmarks, with exact latency, cost and comparison figures
+	go test -run '^$$' -bench . -benchmem ./...
+	BENCH=1 go test -count=1 -v -timeout 30m -run 'Bench|Latency|Cost' ./internal/e2e ./appliance/tstee
+
+drill: build ## long runs of what make test does shortly
+	DRILL=1 go test -count=1 -v -timeout 60m ./internal/e2e
+
+fuzz: ## run every fuzz target for FUZZTIME
+	@for p in $$(grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -h '^func Fuzz' $$p/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
+	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+clean: ## remove what was built, fetched and recorded
+	rm -rf bin .cache run
+	find restream-host/internal/watch/page/vendor -name '*.js' -delete
