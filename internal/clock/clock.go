@@ -1,6 +1,7 @@
 // Package clock tells UTC in nanoseconds since 1970 and waits for instants of
 // it. Programs run on System; tests hold a Held clock and move it themselves,
-// so that none of them sleeps to be right.
+// so that none of them sleeps to be right. InSync says whether a box's kernel
+// has a disciplined clock.
 package clock
 
 import (
