@@ -32,8 +32,8 @@ func EncodeSlate(c Config, f *media.Frame) (*Slate, error) {
 		}
 		s.Pictures = append(s.Pictures, append([]byte(nil), data...))
 	}
-	s.Silence, err = aac.Silence(c.AudioBitrate)
-	return s, err
+	s.Silence = aac.Silence()
+	return s, nil
 }
 
 // The binary form of a slate: magic, then each picture and at last the silence,

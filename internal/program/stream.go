@@ -63,7 +63,7 @@ type Stream struct {
 // Picture and Sound, and end Run.
 func NewStream(c Config, w io.Writer, o Options) *Stream {
 	if o.Clock == nil {
-		o.Clock = clock.System(false)
+		o.Clock = clock.System
 	}
 	s := &Stream{cfg: c, o: o, pos: -1, epoch: c.Epoch(), idrID: ^uint32(0)}
 	// A restarted program goes on in PTS but not in its counters: the
@@ -255,12 +255,12 @@ func (s *Stream) writeSound(data []byte) error {
 // Run fills frames that don't come with the slate until ctx ends.
 func (s *Stream) Run(ctx context.Context) error {
 	for {
-		wait, err := s.fillDue(s.o.Clock.Now().UnixNano())
+		wait, err := s.fillDue(s.o.Clock.Now())
 		if err != nil {
 			return err
 		}
-		if err := s.o.Clock.Sleep(ctx, wait); err != nil {
-			return ctx.Err()
+		if err := clock.Sleep(ctx, s.o.Clock, wait); err != nil {
+			return err
 		}
 	}
 }
