@@ -1,0 +1,118 @@
+// Command demo is the program behind `make run` and `make deps`: it fetches
+// what the project needs, and runs the whole chain on one machine, every part
+// as the real program in a process of its own, with one event file.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
+
+	"github.com/openvideobox/videobox/internal/run"
+)
+
+type flags struct {
+	Run  runCmd  `cmd:"" help:"Run the whole chain on this machine."`
+	Deps depsCmd `cmd:"" help:"Install what building and running need."`
+}
+
+type runCmd struct {
+	Camera     string        `placeholder:"SOURCE" help:"What box1 sends: pattern, deck, a media file, or v4l2:/dev/videoN. Default: the film, or the pattern without it."`
+	Slides     string        `placeholder:"SOURCE" help:"What box2 sends, likewise. Default: deck, the project's own slides."`
+	PortOffset int           `help:"Added to every TCP and UDP port, so that two runs don't meet."`
+	Dir        string        `default:"run" help:"Where the event file, logs and recordings go. With a port offset the default is run/offset-N."`
+	Every      time.Duration `default:"10s" help:"How often the table is printed where the output is not a terminal."`
+	WithParent bool          `help:"End when the process that started this one ends (make run sets it)."`
+}
+
+func main() {
+	var f flags
+	k := kong.Parse(&f, kong.Name("demo"), kong.UsageOnError(),
+		kong.Description("The whole system on one machine: two boxes, a mixer, two origins, a cache, a dumper."))
+	run.Main(func(ctx context.Context) error {
+		k.BindTo(ctx, (*context.Context)(nil))
+		return k.Run()
+	})
+}
+
+// Run starts everything and stays until the context ends.
+func (c runCmd) Run(ctx context.Context) error {
+	if c.WithParent {
+		endWithParent()
+	}
+	l, why, err := c.layout()
+	if err != nil {
+		return err
+	}
+	config, text, err := writeEvent(l.dir, c.PortOffset)
+	if err != nil {
+		return err
+	}
+	l.config = config
+	fmt.Printf("%s:\n%s\n", config, indent(text))
+	if why != "" {
+		fmt.Println("note:", why)
+	}
+	fmt.Println("starting", len(l.parts()), "programs; their logs are in", filepath.Join(l.dir, "log"))
+	fmt.Println("open:\n" + indent(strings.Join(l.open(), "\n")+"\n"))
+	err = newSupervisor(l).run(ctx, newScreen(os.Stdout, c.Every, l.open()))
+	fmt.Println("\nended; recordings are in", l.dir)
+	return err
+}
+
+// layout resolves the flags. Files that don't exist are found here, before
+// anything starts.
+func (c runCmd) layout() (layout, string, error) {
+	if c.PortOffset < 0 || c.PortOffset > 65535-29000 {
+		return layout{}, "", fmt.Errorf("port offset %d: must be from 0 to %d, so that the highest port, 29000, still fits", c.PortOffset, 65535-29000)
+	}
+	dir := c.Dir
+	if dir == "run" && c.PortOffset != 0 {
+		dir = filepath.Join(dir, fmt.Sprintf("offset-%d", c.PortOffset))
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return layout{}, "", err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return layout{}, "", err
+	}
+	cam, why := camera(c.Camera)
+	l := layout{bin: filepath.Dir(exe), dir: dir, camera: cam, slides: c.Slides, offset: c.PortOffset}
+	if l.slides == "" {
+		l.slides = "deck"
+	}
+	if err := checkSource("camera", l.camera); err != nil {
+		return l, "", err
+	}
+	return l, why, checkSource("slides", l.slides)
+}
+
+// checkSource finds a missing file early; capture itself checks the rest.
+func checkSource(what, source string) error {
+	if source == "pattern" || source == "deck" {
+		return nil
+	}
+	path := strings.TrimPrefix(source, "v4l2:")
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("%s: %w; give pattern, deck, a media file that exists, or v4l2:/dev/videoN", what, err)
+	}
+	return nil
+}
+
+func indent(s string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSuffix(s, "\n"), "\n", "\n    ")
+}
+
+// endWithParent has the kernel send SIGTERM when make is gone, so that nothing
+// is left running even if make was killed.
+func endWithParent() {
+	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGTERM), 0, 0, 0)
+}
