@@ -43,6 +43,13 @@ func cell(r Rect, column, row, part int) Rect {
 	return Rect{r.X + x0, r.Y + y0, x1 - x0, y1 - y0}
 }
 
+// codeStrip is the part of f that drawCode draws over, and a little above where
+// the height is no multiple of 18.
+func codeStrip(f *media.Frame) Rect {
+	y := f.Height * codeTop / codeHeight &^ 1
+	return Rect{0, y, f.Width, f.Height - y}
+}
+
 // drawCode draws the cells of n; their chroma must already be grey.
 func drawCode(f *media.Frame, n int64) {
 	var line [codeRows][codeColumns]byte

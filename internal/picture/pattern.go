@@ -97,6 +97,10 @@ func appendNumber(b []byte, n int64) []byte {
 	return append(b, '0'+byte(n%10))
 }
 
+// ground is the grey behind everything: without colour, so that texts are
+// written in luma alone.
+const ground = 18
+
 // Where the texts stand, by the picture's size.
 func textLeft(w int) int    { return w / 40 }
 func textSize(w, h int) int { return max(min(w/26, h/11), 6) }
@@ -105,7 +109,7 @@ func clockTop(h int) int    { return h * 59 / 100 }
 // prepare draws what never changes, and the digits' glyphs.
 func (p *Pattern) prepare(w, h int) {
 	dc := gg.NewContext(w, h)
-	dc.SetRGB255(16, 20, 26)
+	dc.SetRGB255(ground, ground, ground)
 	dc.Clear()
 	whole := Rect{0, 0, w, h}
 	for i := range Bars {
@@ -120,18 +124,9 @@ func (p *Pattern) prepare(w, h int) {
 
 	p.still = media.NewFrame(w, h)
 	FromImage(p.still, dc.Image())
-	greyStrip(p.still)
+	FillRect(p.still, codeStrip(p.still), cellBlack, 128, 128)
 	p.makeGlyphs(textSize(w, h))
 	p.name = p.Name
-}
-
-// greyStrip takes the chroma out of what drawText and drawCode write luma over.
-func greyStrip(f *media.Frame) {
-	y := clockTop(f.Height) &^ 1
-	left := f.Width * 2 / 3
-	FillRect(f, Rect{0, y, left, 2 * textSize(f.Width, f.Height) * 5 / 4}, 31, 128, 128)
-	y = f.Height * codeTop / codeHeight &^ 1
-	FillRect(f, Rect{0, y, f.Width, f.Height - y}, 31, 128, 128)
 }
 
 // drawRamp draws the grey scale from black to white under the bars: eleven
@@ -158,7 +153,7 @@ func (p *Pattern) drawLabels(dc *gg.Context, w, h int) {
 	size := textSize(w, h)
 	dc.SetFontFace(face(bold, float64(size)*0.8))
 	dc.SetRGB255(240, 200, 80)
-	y := float64(clockTop(h)) + float64(size)*3.55
+	y := float64(clockTop(h)) + float64(size)*3.2
 	dc.DrawString(name, float64(textLeft(w)), y)
 	dc.SetFontFace(face(regular, float64(size)*0.6))
 	dc.SetRGB255(170, 178, 190)
@@ -182,7 +177,7 @@ func drawDial(dc *gg.Context, r Rect) {
 		dc.DrawLine(cx+math.Sin(a)*radius*in, cy-math.Cos(a)*radius*in, cx+math.Sin(a)*radius, cy-math.Cos(a)*radius)
 		dc.Stroke()
 	}
-	dc.SetFontFace(face(regular, max(radius*0.13, 6)))
+	dc.SetFontFace(face(regular, max(radius*0.15, 6)))
 	dc.DrawStringAnchored("1 turn = 1 s", cx, cy+radius*0.45, 0.5, 0.5)
 	dc.DrawStringAnchored("flash and 1 kHz at 12", cx, cy+radius*1.3, 0.5, 0.5)
 }
@@ -191,16 +186,23 @@ func dial(r Rect) (cx, cy, radius float64) {
 	return float64(r.X) + float64(r.W)/2, float64(r.Y) + float64(r.H)*0.45, float64(min(r.W, r.H)) * 0.36
 }
 
-// drawHand draws the hand as a row of squares, in luma only.
+// drawHand draws the hand as a row of discs, in luma only.
 func drawHand(f *media.Frame, angle float64) {
 	cx, cy, radius := dial(Flash(Whole(f)))
 	sin, cos := math.Sincos(angle)
 	half := max(int(radius/30), 1)
-	for d := 0.0; d < radius*0.82; d++ {
-		x, y := int(cx+sin*d), int(cy-cos*d)
-		for yy := y - half; yy <= y+half; yy++ {
-			fillBytes(f.Y[yy*f.YStride+x-half:][:2*half+1], 225)
+	for d := 0.0; d < radius*0.8; d++ {
+		drawDisc(f, int(cx+sin*d), int(cy-cos*d), half)
+	}
+}
+
+func drawDisc(f *media.Frame, x, y, radius int) {
+	for dy := -radius; dy <= radius; dy++ {
+		dx := 0
+		for (dx+1)*(dx+1)+dy*dy <= radius*radius {
+			dx++
 		}
+		fillBytes(f.Y[(y+dy)*f.YStride+x-dx:][:2*dx+1], 225)
 	}
 }
 
@@ -221,7 +223,7 @@ func (p *Pattern) makeGlyphs(size int) {
 	}
 	for _, c := range []byte(textCharacters) {
 		dc := gg.NewContext(w, h)
-		dc.SetRGB255(16, 20, 26)
+		dc.SetRGB255(ground, ground, ground)
 		dc.Clear()
 		dc.SetRGB255(255, 255, 255)
 		dc.SetFontFace(f)

@@ -41,14 +41,14 @@ func Slate(w, h int, s SlateText) *image.RGBA {
 	roomWidth := line(dc, s.Room, regular, slateSoft, H*0.085, W-margin, H*0.125, inner*0.45, right)
 	line(dc, s.Name, bold, slateText, H*0.1, margin, H*0.128, inner-roomWidth-margin/2, left)
 
-	end := paragraph(dc, s.Cause, bold, slateText, H*0.135, H*0.075, margin, H*0.27, inner, H*0.36)
+	end := paragraph(dc, s.Cause, bold, slateText, H*0.135, H*0.075, margin, H*0.28, inner, H*0.35)
 	paragraph(dc, s.Advice, regular, slateAccent, H*0.078, H*0.05, margin, end+H*0.035, inner, H*0.82-end-H*0.035)
 
 	since := ""
 	if !s.Time.IsZero() {
 		since = "since " + s.Time.UTC().Format("2006-01-02 15:04:05") + " UTC"
 	}
-	addressWidth := line(dc, s.Address, mono, slateSoft, H*0.062, W-margin, H*0.952, inner*0.5, right)
+	addressWidth := line(dc, s.Address, regular, slateSoft, H*0.062, W-margin, H*0.952, inner*0.5, right)
 	line(dc, since, regular, slateSoft, H*0.062, margin, H*0.952, inner-addressWidth-margin/2, left)
 	return dc.Image().(*image.RGBA)
 }
@@ -83,25 +83,30 @@ func line(dc *gg.Context, text string, f fontName, c color.Color, size, x, y, wi
 	return w
 }
 
-// paragraph draws wrapped text from y down, at the largest size between most
-// and least with which it fits into the height, and returns where it ends.
+// paragraph draws wrapped text from y down and returns where it ends. Of the
+// sizes from most to least it takes the largest that fits into the height,
+// but goes down by up to a fifth where that saves a line.
 func paragraph(dc *gg.Context, text string, f fontName, c color.Color, most, least, x, y, width, height float64) float64 {
 	const spacing = 1.25
 	if text == "" {
 		return y
 	}
-	size := most
-	var lines []string
-	for ; ; size *= 0.93 {
-		dc.SetFontFace(face(f, size))
-		lines = dc.WordWrap(text, width)
-		if size <= least || float64(len(lines))*size*spacing <= height && widest(dc, lines) <= width {
-			break
+	size, lines := most, []string(nil)
+	for next := most; next >= least; next *= 0.96 {
+		dc.SetFontFace(face(f, next))
+		wrapped := dc.WordWrap(text, width)
+		fits := float64(len(wrapped))*next*spacing <= height && widest(dc, wrapped) <= width
+		switch {
+		case lines == nil && (fits || next*0.96 < least):
+			size, lines = next, wrapped
+		case lines != nil && len(wrapped) < len(lines) && next >= size*0.8:
+			size, lines = next, wrapped
 		}
 	}
+	dc.SetFontFace(face(f, size))
 	dc.SetColor(c)
 	for _, l := range lines {
-		if y+size > y+height {
+		if size > height {
 			break
 		}
 		dc.DrawString(l, x, y+size)
