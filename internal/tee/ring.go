@@ -1,0 +1,268 @@
+// Package tee hands one MPEG-TS (ISO/IEC 13818-1) to many: a ring with one
+// writer and any number of readers, served by TCP, HTTP and UDP multicast, and
+// the receiving end of each.
+//
+// A reader never slows the writer or another reader. It starts at a keyframe
+// with the tables before it; one that falls behind the whole ring is told so
+// (ErrLapped) and counted.
+//
+// Tested on Linux, on loopback, with ffmpeg's and our own muxer as writers.
+package tee
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/openvideobox/videobox/internal/mpegts"
+)
+
+// blockSize is the unit in which the ring is filled and reused: 64 KiB cut to
+// whole packets, so that no packet lies in two blocks and every slice handed
+// to a reader starts with a sync byte.
+const blockSize = 65536 / mpegts.PacketSize * mpegts.PacketSize
+
+// minBlocks keeps a ring usable: a reader half the ring back needs room on
+// both sides.
+const minBlocks = 4
+
+// DefaultDelay is how long written bytes wait for more before readers are
+// woken. A wakeup costs each reader a system call, so this is what bounds the
+// price of a source that writes a packet at a time; it is the ring's whole
+// share of the latency.
+const DefaultDelay = 8 * time.Millisecond
+
+// ErrLapped is what a reader gets that has fallen behind the ring: what it
+// would read next has been overwritten.
+var ErrLapped = errors.New("reader fell behind the ring")
+
+// block is filled once, front to back, and immutable behind the published
+// head. Before reuse its sequence number is taken away; a reader pins first
+// and checks the number afterwards, so either the writer sees the pin and
+// leaves the block to it, or the reader sees the number gone.
+type block struct {
+	seq  atomic.Int64 // position in the stream in blocks; -1 while it has none
+	pins atomic.Int32
+	buf  [blockSize]byte
+}
+
+// Ring keeps the newest part of a transport stream in memory. One goroutine
+// writes, any number read.
+type Ring struct {
+	slots []atomic.Pointer[block]
+	head  atomic.Int64 // bytes readers may see
+	tail  atomic.Int64 // first byte still held
+
+	wmu    sync.Mutex // held by the writer and by its flush timer, never by readers
+	scan   mpegts.Scanner
+	put    func(mpegts.Packet)
+	index  index
+	cur    *block
+	end    int64 // bytes written; head follows
+	delay  time.Duration
+	timer  *time.Timer
+	armed  bool
+	closed bool
+
+	mu      sync.Mutex // held for moments by readers, so that the writer may take it
+	keys    []key
+	waiting []*Reader
+	done    chan struct{} // closed by Close
+
+	keyframes, skipped, losses atomic.Uint64
+	joined, lapped, sent       atomic.Uint64
+	readers                    atomic.Int64
+}
+
+// key is a place to join: a keyframe's first packet and the tables before it.
+type key struct {
+	pos    int64
+	tables []byte // packets; immutable
+}
+
+// NewRing makes a ring that holds at least size bytes. Memory is taken as the
+// ring fills for the first time and reused from then on. Writing allocates
+// only the tables of a keyframe, and a block for each that a slow reader holds
+// at the moment when it would be reused.
+func NewRing(size int) *Ring {
+	// One more than asked for: the newest block is only partly filled.
+	blocks := max(minBlocks, (size+blockSize-1)/blockSize+1)
+	r := &Ring{slots: make([]atomic.Pointer[block], blocks), delay: DefaultDelay, done: make(chan struct{})}
+	r.put = r.packet
+	r.timer = time.AfterFunc(time.Hour, r.flush)
+	r.timer.Stop()
+	return r
+}
+
+// SetDelay sets how long bytes wait for company before readers are woken; 0
+// wakes them at every Write. For a source that collects by itself.
+func (r *Ring) SetDelay(d time.Duration) {
+	r.wmu.Lock()
+	defer r.wmu.Unlock()
+	r.delay = d
+}
+
+// Size is the number of bytes that the ring holds when full.
+func (r *Ring) Size() int { return (len(r.slots) - 1) * blockSize }
+
+// Write takes any cut of a transport stream. Bytes that are no packets are
+// skipped and counted. It never waits for a reader.
+func (r *Ring) Write(p []byte) (int, error) {
+	r.wmu.Lock()
+	defer r.wmu.Unlock()
+	if r.closed {
+		return 0, io.ErrClosedPipe
+	}
+	r.scan.Scan(p, r.put)
+	r.skipped.Store(uint64(r.scan.Skipped))
+	r.losses.Store(uint64(r.scan.SyncLosses))
+	switch pending := r.end - r.head.Load(); {
+	case pending == 0:
+	case r.delay <= 0 || pending >= blockSize:
+		r.publish()
+	case !r.armed:
+		r.armed = true
+		r.timer.Reset(r.delay)
+	}
+	return len(p), nil
+}
+
+// packet appends one packet; a block just filled is published at once.
+func (r *Ring) packet(p mpegts.Packet) {
+	off := int(r.end % blockSize)
+	if off == 0 {
+		if r.end > 0 {
+			r.publish()
+		}
+		r.advance()
+	}
+	if tables := r.index.packet(p); tables != nil {
+		r.keyframes.Add(1)
+		r.mu.Lock()
+		r.keys = append(r.keys, key{r.end, tables})
+		r.mu.Unlock()
+	}
+	copy(r.cur.buf[off:], p)
+	r.end += mpegts.PacketSize
+}
+
+// advance opens the block at end in place of the oldest one.
+func (r *Ring) advance() {
+	seq := r.end / blockSize
+	slot := &r.slots[seq%int64(len(r.slots))]
+	b := slot.Load()
+	if b != nil {
+		r.forget((seq - int64(len(r.slots)) + 1) * blockSize)
+		b.seq.Store(-1)
+	}
+	if b == nil || b.pins.Load() != 0 {
+		b = new(block) // a pinned one is left to its reader, and then to the collector
+	}
+	b.seq.Store(seq)
+	slot.Store(b)
+	r.cur = b
+}
+
+// forget drops what lies before tail from the index.
+func (r *Ring) forget(tail int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tail.Store(tail)
+	n := 0
+	for n < len(r.keys) && r.keys[n].pos < tail {
+		n++
+	}
+	if n > 0 {
+		rest := copy(r.keys, r.keys[n:])
+		clear(r.keys[rest:])
+		r.keys = r.keys[:rest]
+	}
+}
+
+// flush is the timer's end of Write.
+func (r *Ring) flush() {
+	r.wmu.Lock()
+	defer r.wmu.Unlock()
+	r.armed = false
+	if r.end > r.head.Load() {
+		r.publish()
+	}
+}
+
+// publish shows readers everything written and wakes those that wait.
+func (r *Ring) publish() {
+	if r.armed {
+		r.armed = !r.timer.Stop()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.head.Store(r.end)
+	r.wakeAll()
+}
+
+func (r *Ring) wakeAll() {
+	for i, rd := range r.waiting {
+		rd.queued = false
+		select {
+		case rd.wake <- struct{}{}:
+		default:
+		}
+		r.waiting[i] = nil
+	}
+	r.waiting = r.waiting[:0]
+}
+
+// Close ends the stream: readers get what is left, then io.EOF. Calling it
+// again does nothing.
+func (r *Ring) Close() error {
+	r.wmu.Lock()
+	defer r.wmu.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	r.publish()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.done)
+	r.wakeAll()
+	return nil
+}
+
+// Done is closed when the ring is.
+func (r *Ring) Done() <-chan struct{} { return r.done }
+
+func (r *Ring) ended() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Stats is a snapshot of a ring's counters.
+type Stats struct {
+	Bytes      uint64 // whole packets written
+	Skipped    uint64 // bytes written that were no packets
+	SyncLosses uint64
+	Keyframes  uint64
+	Held       int    // bytes in the ring now
+	Size       int    // bytes it holds when full
+	Readers    int    // now
+	Joined     uint64 // readers since the start
+	Lapped     uint64 // readers that fell behind
+	Sent       uint64 // bytes handed to readers
+}
+
+// Stats reads the counters; it may be called at any time.
+func (r *Ring) Stats() Stats {
+	head := r.head.Load()
+	return Stats{
+		Bytes: uint64(head), Skipped: r.skipped.Load(), SyncLosses: r.losses.Load(),
+		Keyframes: r.keyframes.Load(), Held: int(max(0, head-r.tail.Load())), Size: r.Size(),
+		Readers: int(r.readers.Load()), Joined: r.joined.Load(), Lapped: r.lapped.Load(), Sent: r.sent.Load(),
+	}
+}
