@@ -1,0 +1,185 @@
+package recording
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/openvideobox/videobox/internal/mpegts"
+)
+
+// indexQueue bounds what waits for the indexer. What does not fit is found at
+// the next start, since it is not in the index then.
+const indexQueue = 64
+
+// indexer appends to the index, one file after the other. It reads whole files
+// where nobody has seen all their packets pass, so it has a goroutine of its
+// own, beside the writer's.
+type indexer struct {
+	cfg  Config
+	dir  string
+	jobs chan Entry
+	stop chan struct{} // what takes long is left to the next start
+	done chan struct{}
+
+	mu  sync.Mutex
+	err error // of the newest file
+}
+
+func newIndexer(cfg Config, dir string) *indexer {
+	return &indexer{
+		cfg: cfg, dir: dir,
+		jobs: make(chan Entry, indexQueue), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// add takes a closed file; without a checksum its facts are read from it.
+func (x *indexer) add(e Entry) {
+	select {
+	case x.jobs <- e:
+	default:
+		x.mu.Lock()
+		x.err = errors.New("the index does not keep up")
+		x.mu.Unlock()
+		x.cfg.Log.Warn("recording: the index does not keep up", "file", e.File)
+	}
+}
+
+// close ends the indexer after what is queued. Only the writer calls it, once.
+func (x *indexer) close() {
+	close(x.stop)
+	close(x.jobs)
+}
+
+func (x *indexer) run(unindexed []string) {
+	defer close(x.done)
+	for _, name := range unindexed {
+		x.drain()
+		x.index(Entry{File: name})
+	}
+	for e := range x.jobs {
+		x.index(e)
+	}
+}
+
+// drain indexes what has just been recorded before what lies there anyway.
+func (x *indexer) drain() {
+	for {
+		select {
+		case e, ok := <-x.jobs:
+			if !ok {
+				return
+			}
+			x.index(e)
+		default:
+			return
+		}
+	}
+}
+
+var errStopped = errors.New("stopped")
+
+func (x *indexer) index(e Entry) {
+	var err error
+	if e.SHA256 == "" {
+		e, err = scanFile(x.cfg.FS, x.dir, e.File, x.stop)
+	}
+	if err == nil {
+		err = x.append(e)
+	}
+	x.mu.Lock()
+	x.err = err
+	if err == errStopped {
+		x.err = nil
+	}
+	x.mu.Unlock()
+	if err != nil && err != errStopped {
+		x.cfg.Log.Error("recording: a file is not indexed", "file", e.File, "error", err)
+	}
+}
+
+// append writes one line and flushes it. A line that an earlier power cut tore
+// is ended first.
+func (x *indexer) append(e Entry) error {
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	f, err := x.cfg.FS.OpenFile(filepath.Join(x.dir, IndexName(x.cfg.Name)), os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	var last [1]byte
+	if end > 0 {
+		if _, err := f.ReadAt(last[:], end-1); err != nil {
+			return err
+		}
+		if last[0] != '\n' {
+			line = append([]byte{'\n'}, line...)
+		}
+	}
+	if _, err := f.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return x.cfg.FS.SyncDir(x.dir)
+}
+
+// scanFile reads a whole file for its facts and its checksum.
+func scanFile(fsys FS, dir, name string, stop <-chan struct{}) (Entry, error) {
+	f, err := fsys.OpenFile(filepath.Join(dir, name), os.O_RDONLY)
+	if err != nil {
+		return Entry{}, err
+	}
+	defer f.Close()
+	var facts facts
+	g := newGrouper(nil)
+	at := file{name: name}.nameTime()
+	g.handle = func(gr *group) { facts.add(gr, at) }
+	var scan mpegts.Scanner
+	sum, size := sha256.New(), int64(0)
+	buf := make([]byte, 1<<20)
+	for err == nil {
+		select {
+		case <-stop:
+			return Entry{}, errStopped
+		default:
+		}
+		var n int
+		n, err = f.Read(buf)
+		sum.Write(buf[:n])
+		scan.Scan(buf[:n], g.packet)
+		size += int64(n)
+	}
+	if err != io.EOF {
+		return Entry{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	g.flush()
+	e := facts.entry()
+	e.File, e.Bytes, e.SHA256 = name, size, fmt.Sprintf("%x", sum.Sum(nil))
+	return e, nil
+}
+
+// trailingSync is how many whole packets from the start of b begin with a sync
+// byte.
+func trailingSync(b []byte) int {
+	n := 0
+	for len(b) >= mpegts.PacketSize && bytes.HasPrefix(b, []byte{0x47}) {
+		b = b[mpegts.PacketSize:]
+		n++
+	}
+	return n
+}
