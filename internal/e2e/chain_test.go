@@ -93,7 +93,23 @@ func (c *chain) stop() error {
 		<-c.done
 		return fmt.Errorf("the chain did not end within 15 s of SIGINT")
 	}
+	if left := c.processes(); len(left) > 0 {
+		return fmt.Errorf("left running: %q", left)
+	}
 	return os.RemoveAll(c.dir)
+}
+
+// processes lists the command lines that name the chain's folder.
+func (c *chain) processes() (lines []string) {
+	paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, p := range paths {
+		b, _ := os.ReadFile(p)
+		line := strings.ReplaceAll(string(b), "\x00", " ")
+		if strings.Contains(line, c.dir) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // url is an address of the chain by its default port.
@@ -215,31 +231,33 @@ func command(t testing.TB, within time.Duration, name string, args ...string) (s
 	return o.String(), e.String()
 }
 
-// the chain that most tests look at.
-var shared *chain
-
-func TestMain(m *testing.M) {
-	if len(os.Args) > 0 && strings.Contains(strings.Join(os.Args, " "), "-test.list") {
-		os.Exit(m.Run())
+// newChain starts a chain for one test and ends it with it.
+func newChain(t *testing.T, offset int, args ...string) *chain {
+	t.Helper()
+	c, err := startChain(offset, args...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	os.Exit(withChain(m))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("what the chain printed:\n%s", tail(c.out.String(), 6000))
+			c.showLogs(t)
+		}
+		if err := c.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
 }
 
-func withChain(m *testing.M) int {
-	var err error
-	if shared, err = startChain(3000); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		return 1
+// showLogs prints the end of what each part logged.
+func (c *chain) showLogs(t *testing.T) {
+	logs, _ := filepath.Glob(filepath.Join(c.dir, "log", "*.log"))
+	for _, l := range logs {
+		if b, err := os.ReadFile(l); err == nil && len(b) > 0 {
+			t.Logf("%s:\n%s", filepath.Base(l), tail(string(b), 1500))
+		}
 	}
-	code := m.Run()
-	if err := shared.stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		code = 1
-	}
-	if code != 0 {
-		fmt.Fprintln(os.Stderr, "what the chain printed:\n"+tail(shared.out.String(), 8000))
-	}
-	return code
 }
 
 func tail(s string, n int) string {

@@ -2,7 +2,6 @@
 // real binaries of bin/ and looks at what comes out at each hop, with ffmpeg,
 // a browser and the project's own probe. Nobody imports it.
 //
-// The tests share one running chain (see TestMain), the camera being the film
-// when it is there, and start others of their own, at other port offsets, for
-// what needs known pictures or a clean start.
+// A test starts a chain of its own, at a port offset of its own, and looks at
+// many things in it, since a chain takes ten seconds to fill.
 package e2e
