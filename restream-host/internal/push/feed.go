@@ -1,0 +1,149 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/media"
+	"github.com/openvideobox/videobox/internal/metrics"
+	"github.com/openvideobox/videobox/internal/mpegts"
+)
+
+const (
+	// silence is how long a source may send nothing before it is opened anew.
+	silence = 3 * time.Second
+	// setBack is how far a timestamp must go back to mean that the clock was,
+	// and not that a reconnected source repeats its newest GOP.
+	setBack = media.TicksPerSecond * 10
+)
+
+var errSilent = errors.New("nothing received for 3 s")
+
+// feed demuxes one source into a backlog. It is the mpegts.Handler of one
+// connection after the other.
+type feed struct {
+	log   *backlog
+	meter *metrics.HopCounter
+	now   func() time.Time
+
+	needKey bool // of this connection
+	begun   bool
+	last    [2]int64 // ticks of the newest unit of each track
+}
+
+// run reads one connection to its end.
+func (f *feed) run(ctx context.Context, open func(context.Context) (io.ReadCloser, error)) error {
+	src, err := open(ctx)
+	if err != nil {
+		return err
+	}
+	w := newWatchdog(src, silence, f.meter)
+	defer w.stop()
+	defer context.AfterFunc(ctx, func() { src.Close() })()
+	f.needKey = true
+	err = mpegts.Demux(w, f)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case w.fired():
+		return errSilent
+	case err == nil:
+		return io.EOF
+	}
+	return err
+}
+
+// Video takes a picture of the source.
+func (f *feed) Video(u media.Unit) {
+	stamp, stamped := h264.FindStamp(u.Data)
+	if f.needKey && !u.Key {
+		f.meter.Drop(1)
+		return
+	}
+	near := f.last[media.Video]
+	switch {
+	case stamped:
+		near = media.TimeToTicks(stamp.Program)
+	case !f.begun:
+		near = media.TimeToTicks(f.now().UnixNano())
+	}
+	at := unit{Unit: u, capture: stamp.Capture}
+	at.PTS = media.Unwrap(u.PTS, near)
+	at.DTS = media.Unwrap(u.DTS, at.PTS)
+	if f.begun && at.DTS <= f.last[media.Video] {
+		if f.last[media.Video]-at.DTS < setBack {
+			return // a repeated GOP
+		}
+		if !u.Key {
+			f.meter.Drop(1)
+			return
+		}
+		f.log.restart()
+		f.last[media.Audio] = 0
+	}
+	f.needKey, f.begun = false, true
+	f.last[media.Video] = at.DTS
+	f.meter.Frame(at.capture)
+	f.log.add(at)
+}
+
+// Audio takes an AAC frame of the source.
+func (f *feed) Audio(u media.Unit) {
+	if !f.begun {
+		return
+	}
+	at := media.Unwrap(u.PTS, f.last[media.Video])
+	if at <= f.last[media.Audio] {
+		return
+	}
+	f.last[media.Audio] = at
+	u.PTS, u.DTS = at, at
+	f.log.add(unit{Unit: u})
+}
+
+// watchdog closes a source that has sent nothing for a while, which ends a
+// Read that waits for it.
+type watchdog struct {
+	src   io.ReadCloser
+	meter *metrics.HopCounter
+	limit time.Duration
+	timer *time.Timer
+	fire  chan struct{}
+}
+
+func newWatchdog(src io.ReadCloser, limit time.Duration, m *metrics.HopCounter) *watchdog {
+	w := &watchdog{src: src, meter: m, limit: limit, fire: make(chan struct{})}
+	w.timer = time.AfterFunc(limit, func() {
+		close(w.fire)
+		src.Close()
+	})
+	return w
+}
+
+func (w *watchdog) Read(p []byte) (int, error) {
+	n, err := w.src.Read(p)
+	if n > 0 {
+		w.meter.Add(n)
+		if !w.fired() {
+			w.timer.Reset(w.limit)
+		}
+	}
+	return n, err
+}
+
+func (w *watchdog) fired() bool {
+	select {
+	case <-w.fire:
+		return true
+	default:
+		return false
+	}
+}
+
+func (w *watchdog) stop() {
+	w.timer.Stop()
+	w.src.Close()
+}
