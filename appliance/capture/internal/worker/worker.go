@@ -1,0 +1,297 @@
+// Package worker is the half of capture that may crash or hang: it reads the
+// source, brings frames to the event's size and onto the grid of UTC, places
+// samples, encodes both, and sends the result to its parent over a link. It
+// ends when the parent's end of the pipe closes.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/openvideobox/videobox/appliance/capture/internal/link"
+	"github.com/openvideobox/videobox/drivers"
+	"github.com/openvideobox/videobox/internal/clock"
+	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/media"
+	"github.com/openvideobox/videobox/internal/picture"
+	"github.com/openvideobox/videobox/internal/program"
+)
+
+// reportEvery is the pace of reports.
+const reportEvery = 500_000_000
+
+// settle is how long the first frame may take before the slate is sent.
+const settle = 1_000_000_000
+
+// Encoder encodes frames of the grid; program.VideoEncoder is one.
+type Encoder interface {
+	Encode(f *media.Frame, n int64, key bool) (data []byte, isKey bool, err error)
+}
+
+// Output takes what the worker makes; link.Writer is one.
+type Output interface {
+	Picture(program.Picture) error
+	Sound(program.Sound) error
+	JSON(link.Kind, any) error
+}
+
+// Worker is one run of a source through an encoder. It is the source's sink.
+type Worker struct {
+	work  link.Work
+	clk   clock.Clock
+	grid  grid
+	enc   Encoder
+	out   Output
+	in    *input
+	sound *sound
+	slate slate
+
+	live     bool // the newest picture was of the source
+	needKey  atomic.Bool
+	soundErr atomic.Pointer[error]
+	restarts atomic.Uint64
+	report   link.Report
+	reported int64  // when
+	framesAt uint64 // frames in at that time
+	encoding time.Duration
+	encoded  int
+}
+
+// New makes a worker for one task.
+func New(work link.Work, clk clock.Clock, enc Encoder, out Output) *Worker {
+	w := &Worker{
+		work: work, clk: clk, grid: grid{work.Program.Rate}, enc: enc, out: out,
+		in: newInput(clk, work.Program.Width, work.Program.Height),
+	}
+	w.sound = newSound(work.Program.AudioBitrate, out.Sound)
+	w.slate = slate{work: work, frame: media.NewFrame(work.Program.Width, work.Program.Height)}
+	return w
+}
+
+// Video is the sink's.
+func (w *Worker) Video(f *media.Frame) { w.in.Video(f) }
+
+// Same is the sink's.
+func (w *Worker) Same(t int64) { w.in.Same(t) }
+
+// State is the sink's.
+func (w *Worker) State(s drivers.State, cause string) { w.in.State(s, cause) }
+
+// Audio is the sink's.
+func (w *Worker) Audio(s media.Samples) {
+	if err := w.sound.write(s); err != nil {
+		w.soundErr.Store(&err)
+	}
+}
+
+// NeedKey makes the next picture an IDR.
+func (w *Worker) NeedKey() { w.needKey.Store(true) }
+
+// Restarted counts a restart of the source.
+func (w *Worker) Restarted() { w.restarts.Add(1) }
+
+// Run encodes frame after frame until the context ends or the output fails.
+func (w *Worker) Run(ctx context.Context) error {
+	n, err := w.first(ctx)
+	for ; err == nil; n++ {
+		if to := w.grid.skip(n, w.clk.Now()); to != n {
+			w.report.Skipped += uint64(to - n)
+			n = to
+		}
+		err = w.frame(ctx, n)
+	}
+	return err
+}
+
+// first waits for the source's first frame, and for no longer than settle or
+// until the source says that none will come.
+func (w *Worker) first(ctx context.Context) (n int64, err error) {
+	until := w.clk.Now() + settle
+	for {
+		now := w.clk.Now()
+		if t := w.in.newest(); t != 0 {
+			return w.grid.of(t), nil
+		}
+		if s, _ := w.in.signal(now); now >= until || s != drivers.Starting {
+			return media.FrameAt(now, w.grid.rate) + 1, nil
+		}
+		if err := w.pause(ctx, until); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// pause waits for a frame, a change of state, or t.
+func (w *Worker) pause(ctx context.Context, t int64) error {
+	reached, stop := w.clk.After(t)
+	defer stop()
+	select {
+	case <-w.in.wake:
+		return nil
+	case <-reached:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// frame makes frame n of the grid.
+func (w *Worker) frame(ctx context.Context, n int64) error {
+	c, err := w.await(ctx, n)
+	if err != nil {
+		return err
+	}
+	p, f := w.choose(n, c)
+	start := time.Now()
+	p.Data, p.Key, err = w.enc.Encode(f, n, p.Key)
+	if err != nil {
+		return fmt.Errorf("encode frame %d: %w", n, err)
+	}
+	w.encoding += time.Since(start)
+	w.encoded++
+	if err := w.out.Picture(p); err != nil {
+		return err
+	}
+	return w.after(w.clk.Now())
+}
+
+// await waits until it is clear what frame n will show.
+func (w *Worker) await(ctx context.Context, n int64) (choice, error) {
+	for {
+		c := w.grid.choose(n, w.clk.Now(), w.in.newest())
+		if c != wait {
+			return c, ctx.Err()
+		}
+		if err := w.pause(ctx, w.grid.deadline(n)); err != nil {
+			return c, err
+		}
+	}
+}
+
+// choose gives the frame to encode as frame n and how to mark it: the source's,
+// or the slate when the source has been silent for too long.
+func (w *Worker) choose(n int64, c choice) (program.Picture, *media.Frame) {
+	p := program.Picture{Frame: n, Key: w.needKey.Swap(false)}
+	now := w.clk.Now()
+	state, cause := w.in.signal(now)
+	live := state == drivers.Streaming
+	if w.slate.since.IsZero() || live != w.live {
+		w.slate.since = time.Unix(0, now).UTC()
+	}
+	if live != w.live {
+		w.live, p.Key = live, true
+		w.sound.mute(!live)
+		slog.Info("input", "state", state.String(), "cause", cause)
+	}
+	if !live {
+		f, fresh := w.slate.draw(state, cause)
+		p.Key = p.Key || fresh
+		p.Flags = h264.Slate
+		w.report.Slates++
+		return p, f
+	}
+	p.Flags = h264.Live
+	f := w.in.shown
+	if c == take {
+		f = w.in.take()
+	} else {
+		p.Flags |= h264.Repeated
+		w.report.Repeated++
+	}
+	p.Capture = f.Time
+	return p, f
+}
+
+// after does what belongs to no frame: silence and reports.
+func (w *Worker) after(now int64) error {
+	if err := w.soundErr.Load(); err != nil {
+		return *err
+	}
+	if err := w.sound.fill(now); err != nil {
+		return err
+	}
+	state, cause := w.in.signal(now)
+	if now-w.reported < reportEvery && state.String() == w.report.State && cause == w.report.Cause {
+		return nil
+	}
+	w.fillReport(now, state, cause)
+	return w.out.JSON(link.Health, w.report)
+}
+
+func (w *Worker) fillReport(now int64, state drivers.State, cause string) {
+	r := &w.report
+	r.State, r.Cause, r.Device = state.String(), cause, w.work.Source
+	w.in.mu.Lock()
+	r.Width, r.Height, r.FramesIn, r.Dropped = w.in.width, w.in.height, w.in.frames, w.in.dropped
+	w.in.mu.Unlock()
+	if w.reported != 0 && now > w.reported {
+		r.FPS = float64(r.FramesIn-w.framesAt) * 1e9 / float64(now-w.reported)
+	}
+	w.reported, w.framesAt = now, r.FramesIn
+	if w.encoded > 0 {
+		r.EncodeMS = w.encoding.Seconds() * 1000 / float64(w.encoded)
+	}
+	w.encoding, w.encoded = 0, 0
+	r.SamplesIn, r.Inserted, r.Cut, r.Muted = w.sound.counters()
+	r.PeakDB = w.sound.takePeak()
+	r.Restarts = w.restarts.Load()
+}
+
+// slate draws what is shown while the source is silent, anew when its text
+// changes.
+type slate struct {
+	work  link.Work
+	frame *media.Frame
+	text  picture.SlateText
+	since time.Time
+}
+
+// draw gives the slate, and whether it differs from the last one.
+func (s *slate) draw(state drivers.State, cause string) (f *media.Frame, fresh bool) {
+	text := picture.SlateText{
+		Name: s.work.Name, Room: s.work.Room, Address: s.work.Address,
+		Cause: sentence(state, cause), Advice: state.Advice(), Time: s.since,
+	}
+	if text == s.text {
+		return s.frame, false
+	}
+	s.text = text
+	picture.FromImage(s.frame, picture.Slate(s.frame.Width, s.frame.Height, text))
+	return s.frame, true
+}
+
+func sentence(state drivers.State, cause string) string {
+	if cause == "" {
+		return "Input: " + state.String()
+	}
+	return cause
+}
+
+// Serve receives the parent's messages: it returns the task first, then calls
+// need for each call for a keyframe, until the pipe ends.
+func Serve(r *link.Reader, task func(link.Work), need func()) error {
+	for {
+		m, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch m.Kind {
+		case link.Task:
+			var work link.Work
+			if err := m.JSON(&work); err != nil {
+				return err
+			}
+			task(work)
+		case link.NeedKey:
+			need()
+		}
+	}
+}

@@ -1,0 +1,90 @@
+// Package drivers says what capture expects of a source: frames, samples and
+// the state of the signal, handed to a Sink.
+//
+// Frames carry the UTC instant at which they were captured, samples that of
+// their first one. A source paces itself (a device by its own crystal, a source
+// without hardware by the clock) and never waits for the sink, which copies
+// what it is given before it returns.
+package drivers
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/openvideobox/videobox/internal/media"
+)
+
+// Source is one running input. Run delivers to the sink until the context ends
+// or the source fails; it returns an error in either case, and leaves no
+// goroutine, child or open device behind. Run may be called again after it has
+// returned.
+type Source interface {
+	Run(ctx context.Context, sink Sink) error
+}
+
+// Sink takes what a source delivers. It is safe for concurrent use; video and
+// sound may come from two goroutines.
+type Sink interface {
+	// Video takes a frame. The sink reads it until Video returns and never
+	// changes it; afterwards it is the source's again.
+	Video(f *media.Frame)
+	// Same says that at t (UTC ns) the picture was still the one handed over
+	// last. It costs next to nothing.
+	Same(t int64)
+	// Audio takes samples, under the same rule as Video.
+	Audio(s media.Samples)
+	// State reports the signal, with the cause in plain words; empty when
+	// streaming. The same state may be reported again and again.
+	State(s State, cause string)
+}
+
+// State of a source's signal. Each is shown to people as itself: they ask for
+// different things to be done.
+type State uint8
+
+// What a source can be in.
+const (
+	Starting    State = iota
+	NoDevice          // nothing there to read from
+	NoCable           // the device sees no cable
+	NoSignal          // a cable, nothing on it
+	Unsupported       // a signal that the device or this program can't take
+	Frozen            // the device is open and delivers nothing any more
+	Streaming
+)
+
+var names = [...]string{"starting", "no device", "no cable", "no signal", "unsupported", "frozen", "streaming"}
+
+func (s State) String() string {
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return fmt.Sprintf("state %d", uint8(s))
+}
+
+// Advice says what a person at the box can do about the state.
+func (s State) Advice() string {
+	switch s {
+	case NoDevice:
+		return "Check that the capture device is plugged in."
+	case NoCable:
+		return "Plug the HDMI cable in at both ends."
+	case NoSignal:
+		return "Wake the laptop or camera and choose the HDMI output."
+	case Unsupported:
+		return "Set the output to 1920x1080 or 1280x720 at 50 or 60 Hz."
+	case Frozen:
+		return "Wait: the device is being reset. If that doesn't help, unplug it and plug it in again."
+	default:
+		return ""
+	}
+}
+
+// Error is a source's failure that is also a state of the signal.
+type Error struct {
+	State State
+	Err   error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
