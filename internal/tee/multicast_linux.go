@@ -36,6 +36,10 @@ type Sender struct {
 	Multicast Multicast
 	Log       *slog.Logger // nil: slog.Default()
 
+	// Callbacks for counters, from the goroutine of Run; nil ones are left out.
+	OnSent   func(bytes int)
+	OnFailed func(datagrams int)
+
 	conn *net.UDPConn
 	to   netip.AddrPort
 	bad  bool // the last datagram could not be sent
@@ -173,12 +177,14 @@ func (s *Sender) write(b []byte) {
 		_, err := s.conn.WriteToUDPAddrPort(b[:n], s.to)
 		if err != nil {
 			s.failed.Add(1)
+			call(s.OnFailed, 1)
 			if !s.bad {
 				s.log().Warn("multicast can't be sent", "group", s.Multicast.Group, "err", err)
 			}
 		} else {
 			s.datagrams.Add(1)
 			s.bytes.Add(uint64(n))
+			call(s.OnSent, n)
 		}
 		s.bad = err != nil
 		b = b[n:]

@@ -41,6 +41,11 @@ type Server struct {
 	HTTP bool         // read a request, answer with a header
 	Log  *slog.Logger // nil: slog.Default()
 
+	// Callbacks for counters, from any goroutine; nil ones are left out.
+	OnSent    func(bytes int)
+	OnReaders func(delta int) // one came or went
+	OnLapped  func(readers int)
+
 	mu      sync.Mutex
 	clients map[*client]struct{}
 
@@ -62,6 +67,12 @@ func (s *Server) Stats() ServerStats {
 	n := len(s.clients)
 	s.mu.Unlock()
 	return ServerStats{n, s.accepted.Load(), s.lapped.Load(), s.refused.Load(), s.sent.Load()}
+}
+
+func call(f func(int), n int) {
+	if f != nil {
+		f(n)
+	}
 }
 
 func (s *Server) log() *slog.Logger { return cmp.Or(s.Log, slog.Default()) }
@@ -145,6 +156,7 @@ func (s *Server) admit(ctx context.Context, conn net.Conn) *client {
 		s.clients = make(map[*client]struct{})
 	}
 	s.clients[c] = struct{}{}
+	call(s.OnReaders, 1)
 	return c
 }
 
@@ -159,10 +171,14 @@ func (s *Server) serve(ctx context.Context, c *client) {
 		}
 	}
 	c.streaming.Store(true)
-	err := c.stream(ctx, &s.sent)
+	err := c.stream(ctx, func(n int) {
+		s.sent.Add(uint64(n))
+		call(s.OnSent, n)
+	})
 	switch {
 	case errors.Is(err, ErrLapped):
 		s.lapped.Add(1)
+		call(s.OnLapped, 1)
 		s.log().Warn("reader dropped: it fell behind the ring", "reader", c.address, "ring", s.Ring.Size())
 	case errors.Is(err, errStuck):
 		s.log().Warn("reader dropped: it takes nothing", "reader", c.address, "for", stuckAfter)
@@ -175,6 +191,7 @@ func (s *Server) dismiss(c *client) {
 	s.mu.Lock()
 	delete(s.clients, c)
 	s.mu.Unlock()
+	call(s.OnReaders, -1)
 	c.close()
 }
 
