@@ -3,6 +3,7 @@ package picture
 import (
 	"image"
 	"image/draw"
+	"math"
 
 	"github.com/openvideobox/videobox/internal/media"
 )
@@ -55,8 +56,8 @@ func convertRows(dst *media.Frame, y int, top, bottom []byte) {
 		r := int32(p[0]) + int32(p[4]) + int32(q[0]) + int32(q[4])
 		g := int32(p[1]) + int32(p[5]) + int32(q[1]) + int32(q[5])
 		b := int32(p[2]) + int32(p[6]) + int32(q[2]) + int32(q[6])
-		u[i] = byte((ur*r+ug*g+ub*b+(128<<fixed+half)<<2) >> (fixed + 2))
-		v[i] = byte((vr*r+vg*g+vb*b+(128<<fixed+half)<<2) >> (fixed + 2))
+		u[i] = byte((ur*r + ug*g + ub*b + (128<<fixed+half)<<2) >> (fixed + 2))
+		v[i] = byte((vr*r + vg*g + vb*b + (128<<fixed+half)<<2) >> (fixed + 2))
 	}
 }
 
@@ -72,90 +73,122 @@ func YUV(r, g, b byte) (y, u, v byte) {
 		byte((vr*ri + vg*gi + vb*bi + 128<<fixed + half) >> fixed)
 }
 
-// inverse holds the coefficients from a frame's samples to RGB, in 1/65536.
-type inverse struct{ black, y, rv, gu, gv, bu int32 }
+// toRGB holds the coefficients from a frame's samples to RGB of 0..255:
+// R = y(Y-black) + rv V, and so on, with chroma around zero.
+type toRGB struct{ black, y, rv, gu, gv, bu float64 }
 
-func inverseOf(c media.Color) inverse {
-	kr, kb := 0.2126, 0.0722 // BT.709
-	if c.Matrix == media.BT601 {
-		kr, kb = 0.299, 0.114
+// primaries are the weights of red and blue in luma (BT.709 item 3.2, BT.601
+// item 2.5.1).
+func primaries(m media.Matrix) (kr, kb float64) {
+	if m == media.BT601 {
+		return 0.299, 0.114
 	}
-	black, luma, chroma := int32(16), 255.0/219, 255.0/224
+	return 0.2126, 0.0722
+}
+
+// scales are black and the steps of luma and chroma for a range of 0..255.
+func scales(c media.Color) (black, luma, chroma float64) {
 	if c.Full {
-		black, luma, chroma = 0, 1, 1
+		return 0, 1, 1
 	}
+	return 16, 219.0 / 255, 224.0 / 255
+}
+
+func toRGBOf(c media.Color) toRGB {
+	kr, kb := primaries(c.Matrix)
+	black, luma, chroma := scales(c)
 	kg := 1 - kr - kb
-	in := func(v float64) int32 {
-		if v < 0 {
-			return int32(v*(1<<fixed) - 0.5)
-		}
-		return int32(v*(1<<fixed) + 0.5)
-	}
-	return inverse{
-		black: black, y: in(luma),
-		rv: in(chroma * 2 * (1 - kr)),
-		gu: in(-chroma * 2 * (1 - kb) * kb / kg),
-		gv: in(-chroma * 2 * (1 - kr) * kr / kg),
-		bu: in(chroma * 2 * (1 - kb)),
+	return toRGB{
+		black: black, y: 1 / luma,
+		rv: 2 * (1 - kr) / chroma,
+		gu: -2 * (1 - kb) * kb / kg / chroma,
+		gv: -2 * (1 - kr) * kr / kg / chroma,
+		bu: 2 * (1 - kb) / chroma,
 	}
 }
 
-func (k inverse) rgb(y, u, v byte) (r, g, b byte) {
-	l := k.y*(int32(y)-k.black) + half
-	cu, cv := int32(u)-128, int32(v)-128
-	return clamp((l + k.rv*cv) >> fixed), clamp((l + k.gu*cu + k.gv*cv) >> fixed), clamp((l + k.bu*cu) >> fixed)
-}
+// fix is v in 1/65536.
+func fix(v float64) int32 { return int32(math.Round(v * (1 << fixed))) }
 
 func clamp(v int32) byte { return byte(min(max(v, 0), 255)) }
 
 // ToImage converts f, by its colour description, to RGB.
 func ToImage(f *media.Frame) *image.RGBA {
 	img := image.NewRGBA(image.Rect(0, 0, f.Width, f.Height))
-	k := inverseOf(f.Color)
+	k := toRGBOf(f.Color)
+	black, ky, rv, gu, gv, bu := int32(k.black), fix(k.y), fix(k.rv), fix(k.gu), fix(k.gv), fix(k.bu)
 	for y := range f.Height {
 		row, u, v := f.Y[y*f.YStride:], f.U[y/2*f.CStride:], f.V[y/2*f.CStride:]
 		out := img.Pix[y*img.Stride:][:4*f.Width]
 		for x := range f.Width {
+			l := ky*(int32(row[x])-black) + half
+			cu, cv := int32(u[x/2])-128, int32(v[x/2])-128
 			p := out[4*x:][:4]
-			p[0], p[1], p[2] = k.rgb(row[x], u[x/2], v[x/2])
+			p[0] = clamp((l + rv*cv) >> fixed)
+			p[1] = clamp((l + gu*cu + gv*cv) >> fixed)
+			p[2] = clamp((l + bu*cu) >> fixed)
 			p[3] = 255
 		}
 	}
 	return img
 }
 
-// Normalize converts f in place to BT.709 limited range, what the whole system
-// sends. Nothing is done to a frame that already is.
-func Normalize(f *media.Frame) {
-	if (f.Color == media.Color{}) {
+// Normalize is Convert to BT.709 limited range, what the whole system sends.
+func Normalize(f *media.Frame) { Convert(f, media.Color{}) }
+
+// Convert changes f in place to another matrix and range. Colours that only one
+// of the two can hold are clipped to 0..255 of the samples.
+func Convert(f *media.Frame, to media.Color) {
+	if f.Color == to {
 		return
 	}
-	k := inverseOf(f.Color)
+	k := newRecode(f.Color, to)
 	for y := 0; y < f.Height; y += 2 {
 		u, v := f.U[y/2*f.CStride:][:f.Width/2], f.V[y/2*f.CStride:][:f.Width/2]
 		y0, y1 := f.Y[y*f.YStride:][:f.Width], f.Y[(y+1)*f.YStride:][:f.Width]
-		for i := range u {
-			k.normalize(y0[2*i:][:2], y1[2*i:][:2], &u[i], &v[i])
-		}
+		k.rows(y0, y1, u, v)
 	}
-	f.Color = media.Color{}
+	f.Color = to
 }
 
-// normalize converts the four pixels that share u and v. Without the clamp to
-// 0..255 the chain is linear, so luma needs only its own sample and the chroma,
-// and the new chroma only the old one.
-func (k inverse) normalize(top, bottom []byte, u, v *byte) {
-	cu, cv := int64(*u)-128, int64(*v)-128
-	// RGB of a pixel with luma zero, in 1/65536.
-	r, g, b := int64(k.rv)*cv, int64(k.gu)*cu+int64(k.gv)*cv, int64(k.bu)*cu
-	base := (yr*r + yg*g + yb*b) >> fixed
-	scale := int64(k.y) * (yr + yg + yb) >> fixed
-	for _, p := range [2][]byte{top, bottom} {
-		for i, s := range p {
-			l := (scale*(int64(s)-int64(k.black)) + base + half) >> fixed
-			p[i] = byte(min(max(l+16, 0), 255))
-		}
+// recode maps samples of one colour description to another. Both are linear in
+// RGB and agree on grey, so luma becomes a step of itself plus a part of the
+// chroma, and chroma a mix of both chromas.
+type recode struct {
+	luma           [256]int32 // 1/65536, with half added
+	yu, yv         int32
+	uu, uv, vu, vv int32
+}
+
+func newRecode(from, to media.Color) *recode {
+	k := toRGBOf(from)
+	kr, kb := primaries(to.Matrix)
+	black, luma, chroma := scales(to)
+	r := &recode{}
+	for i := range r.luma {
+		r.luma[i] = fix((float64(i)-k.black)*k.y*luma+black) + half
 	}
-	*u = byte(min(max((((ur*r+ug*g+ub*b)>>fixed)+half)>>fixed+128, 0), 255))
-	*v = byte(min(max((((vr*r+vg*g+vb*b)>>fixed)+half)>>fixed+128, 0), 255))
+	// What a unit of U, then of V, adds to red, green and blue.
+	lumaOf := func(red, green, blue float64) float64 { return kr*red + (1-kr-kb)*green + kb*blue }
+	yu, yv := lumaOf(0, k.gu, k.bu), lumaOf(k.rv, k.gv, 0)
+	r.yu, r.yv = fix(yu*luma), fix(yv*luma)
+	cb, cr := chroma/(2*(1-kb)), chroma/(2*(1-kr))
+	r.uu, r.uv = fix((k.bu-yu)*cb), fix(-yv*cb)
+	r.vu, r.vv = fix(-yu*cr), fix((k.rv-yv)*cr)
+	return r
+}
+
+// rows converts two rows of luma and the row of chroma that they share.
+func (k *recode) rows(y0, y1, u, v []byte) {
+	y0, y1, v = y0[:2*len(u)], y1[:2*len(u)], v[:len(u)]
+	for i := range u {
+		cu, cv := int32(u[i])-128, int32(v[i])-128
+		add := k.yu*cu + k.yv*cv
+		y0[2*i] = clamp((k.luma[y0[2*i]] + add) >> fixed)
+		y0[2*i+1] = clamp((k.luma[y0[2*i+1]] + add) >> fixed)
+		y1[2*i] = clamp((k.luma[y1[2*i]] + add) >> fixed)
+		y1[2*i+1] = clamp((k.luma[y1[2*i+1]] + add) >> fixed)
+		u[i] = clamp((k.uu*cu + k.uv*cv + 128<<fixed + half) >> fixed)
+		v[i] = clamp((k.vu*cu + k.vv*cv + 128<<fixed + half) >> fixed)
+	}
 }
