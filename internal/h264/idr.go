@@ -3,6 +3,7 @@ package h264
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 
 	mch264 "github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 )
@@ -194,6 +195,9 @@ func SetIDRPicID(dst, au []byte, id uint32) ([]byte, error) {
 		found = true
 		rbsp := appendUnescaped(nil, nal[1:])
 		s, err := parseIDRSlice(rbsp, au)
+		if err == nil && s.end >= lastOne(rbsp) {
+			err = errors.New("h264: IDR slice without data")
+		}
 		if err != nil {
 			return dst[:start], err
 		}
@@ -222,4 +226,15 @@ func (s idrSlice) rewrite(rbsp []byte, id uint32) []byte {
 	w.copyBits(rbsp, s.end, len(rbsp)*8)
 	w.align(0)
 	return trimZeros(w.b)
+}
+
+// lastOne is the position of the last bit that is set, which is
+// rbsp_stop_one_bit; -1 if none is.
+func lastOne(b []byte) int {
+	for i := len(b) - 1; i >= 0; i-- {
+		if b[i] != 0 {
+			return i*8 + 7 - bits.TrailingZeros8(b[i])
+		}
+	}
+	return -1
 }
