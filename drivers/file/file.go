@@ -136,6 +136,9 @@ func (p *player) run(ctx context.Context) error {
 
 // tick delivers what belongs to grid frame n.
 func (p *player) tick(ctx context.Context, n int64) error {
+	if p.src.info.still && p.now.shown > 0 {
+		return p.still(ctx, n)
+	}
 	at := n - p.first
 	ended, err := p.now.picture(p.sink, at, media.FrameTime(n, p.rate))
 	if err != nil {
@@ -156,7 +159,7 @@ func (p *player) turn(ctx context.Context, n int64) error {
 	if p.now.shown == 0 {
 		return p.now.end()
 	}
-	if p.src.info.still || p.now.shown == 1 {
+	if p.now.shown == 1 {
 		return p.still(ctx, n)
 	}
 	p.length = p.now.shown

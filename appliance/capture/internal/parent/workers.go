@@ -1,0 +1,207 @@
+package parent
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/openvideobox/videobox/appliance/capture/internal/link"
+	"github.com/openvideobox/videobox/internal/clock"
+	"github.com/openvideobox/videobox/internal/run"
+)
+
+const (
+	// stall is for how long a worker may send no picture before it is killed. A
+	// worker without a signal sends the slate, so silence means that it hangs
+	// or is stopped.
+	stall = 3 * time.Second
+	// startup is how long its first picture may take: opening a device can take
+	// seconds, and the worker itself gives up waiting after one.
+	startup = 10 * time.Second
+	// settled is how long the worker must have sent pictures before its
+	// restarts are forgiven.
+	settled = 10 * time.Second
+)
+
+// workers runs one worker after another.
+type workers struct {
+	p    *Parent
+	keys chan struct{} // of capacity 1: an IDR is wanted
+
+	restarts atomic.Uint64
+	pid      atomic.Int64
+	last     atomic.Int64 // when the newest picture came; 0 none of this worker
+	report   atomic.Pointer[link.Report]
+}
+
+func newWorkers(p *Parent) *workers { return &workers{p: p, keys: make(chan struct{}, 1)} }
+
+// askKey wants an IDR. It never blocks: the stream calls it under its lock.
+func (w *workers) askKey() {
+	select {
+	case w.keys <- struct{}{}:
+	default:
+	}
+}
+
+func (w *workers) run(ctx context.Context) error {
+	quick := 0 // restarts in a row that came soon
+	return run.Restart(ctx, "capture worker", run.Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second, Good: settled, Clock: w.p.clk}, func(ctx context.Context) error {
+		began := w.p.clk.Now()
+		err := w.one(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		w.restarts.Add(1)
+		if quick++; time.Duration(w.p.clk.Now()-began) >= settled {
+			quick = 1
+		}
+		w.p.status.workerGone(err, quick)
+		w.p.slates.say(words(err, quick), restartAdvice, time.Unix(0, w.p.clk.Now()).UTC())
+		return err
+	})
+}
+
+const restartAdvice = "Nothing to do at first: it comes back by itself. If it doesn't, unplug the capture device and plug it in again."
+
+// restartCause is what the slate says while the worker is away.
+const restartCause = "The capture program of this box is being restarted"
+
+// words adds what happened once it has happened again and again.
+func words(err error, quick int) string {
+	if quick < 3 || err == nil {
+		return restartCause
+	}
+	return fmt.Sprintf("%s, for the %dth time: %v", restartCause, quick, err)
+}
+
+// one runs one worker until it ends, hangs, or the context ends.
+func (w *workers) one(ctx context.Context) error {
+	c := w.p.cfg
+	child := run.Child{
+		Name: "capture worker", Path: c.Executable, Args: []string{"worker", "--name", c.Name},
+		PipeStdin: true, PipeStdout: true, Grace: 500 * time.Millisecond,
+	}
+	proc, err := child.Start(ctx)
+	if err != nil {
+		return err
+	}
+	w.pid.Store(int64(proc.Pid()))
+	w.last.Store(0)
+	g := run.NewGroup(ctx)
+	g.Go("", func(ctx context.Context) error { return w.write(ctx, proc) })
+	g.Go("", func(ctx context.Context) error { return w.watch(ctx, proc) })
+	err = w.read(proc.Stdout)
+	w.p.stream.SetAbsent(true)
+	w.pid.Store(0)
+	g.Stop()
+	proc.Stdin.Close()
+	if ctx.Err() == nil {
+		proc.Kill()
+	} else {
+		proc.Stop()
+	}
+	proc.Stdout.Close()
+	if stalled := g.Wait(); errors.Is(stalled, errStalled) {
+		return stalled
+	}
+	if exit := proc.Wait(); exit != nil {
+		return exit
+	}
+	return err
+}
+
+var errStalled = errors.New("no picture")
+
+// watch kills a worker that hangs; the read loop then sees the end of the pipe.
+func (w *workers) watch(ctx context.Context, proc *run.Process) error {
+	began := w.p.clk.Now()
+	for {
+		last, patience := w.last.Load(), stall
+		if last == 0 {
+			last, patience = began, startup
+		}
+		now := w.p.clk.Now()
+		if now-last > int64(patience) {
+			proc.Kill()
+			return fmt.Errorf("%w for %v; killed", errStalled, patience)
+		}
+		if err := clock.Wait(ctx, w.p.clk, last+int64(patience)+1); err != nil {
+			return nil
+		}
+	}
+}
+
+// write gives the worker its task and passes calls for IDRs on.
+func (w *workers) write(ctx context.Context, proc *run.Process) error {
+	c := w.p.cfg
+	out, err := link.NewWriter(proc.Stdin)
+	if err == nil {
+		err = out.JSON(link.Task, link.Work{Program: c.Program, Source: c.Source, Name: c.Name, Room: c.Room, Address: c.Address})
+	}
+	for err == nil {
+		select {
+		case <-w.keys:
+			err = out.NeedKey()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil // a broken pipe: the read loop knows more
+}
+
+// read takes what the worker sends until the pipe ends.
+func (w *workers) read(r io.Reader) error {
+	in := link.NewReader(bufio.NewReaderSize(r, 64<<10))
+	for first := true; ; {
+		m, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return errors.New("ended")
+		}
+		if err != nil {
+			return err
+		}
+		if m.Kind == link.Picture && first {
+			first = false
+			w.p.stream.SetAbsent(false)
+			w.p.slates.say(restartCause, restartAdvice, time.Time{})
+			slog.Info("capture worker delivers", "pid", w.pid.Load())
+		}
+		if err := w.take(m); err != nil {
+			return err
+		}
+	}
+}
+
+// take hands a message on. A worker that sends nonsense is replaced.
+func (w *workers) take(m link.Message) error {
+	switch m.Kind {
+	case link.Picture:
+		p, err := m.Picture()
+		if err != nil {
+			return err
+		}
+		w.last.Store(w.p.clk.Now())
+		w.p.status.received(p)
+		return w.p.stream.Picture(p)
+	case link.Sound:
+		s, err := m.Sound()
+		if err != nil {
+			return err
+		}
+		return w.p.stream.Sound(s)
+	case link.Health:
+		r := new(link.Report)
+		if err := m.JSON(r); err != nil {
+			return err
+		}
+		w.p.status.reported(r)
+		w.report.Store(r)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+// Command capture brings one source, a capture device above all, into one
+// unbroken MPEG transport stream and serves it by TCP and multicast.
+//
+// It is three processes of one binary: this one, which keeps the stream going
+// whatever happens, a worker that reads the source and encodes, and, for
+// moments, a child that encodes the slate shown while the worker is away.
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/openvideobox/videobox/appliance/capture/internal/parent"
+	"github.com/openvideobox/videobox/appliance/capture/internal/source"
+	"github.com/openvideobox/videobox/internal/event"
+	"github.com/openvideobox/videobox/internal/program"
+	"github.com/openvideobox/videobox/internal/run"
+	"github.com/openvideobox/videobox/internal/tee"
+)
+
+const description = `Sends one source as an unbroken MPEG-TS: by TCP from the newest keyframe on
+(8899) and from half the ring back (8898), and by multicast when the event gives
+the box a group. The event file says at what size, rate and bitrate.
+
+  capture --config event.yaml --name box1 --source pattern
+  capture --config event.yaml --name box1 --source talk.mp4
+  capture --config event.yaml --name box1 --source v4l2:/dev/video0
+
+Watch it with: ffplay tcp://127.0.0.1:8899`
+
+type cli struct {
+	Run    runCommand    `cmd:"" default:"withargs" help:"Capture (the default)."`
+	Worker workerCommand `cmd:"" hidden:""`
+	Slate  slateCommand  `cmd:"" hidden:""`
+}
+
+type runCommand struct {
+	Config  string `required:"" placeholder:"FILE" help:"The event file."`
+	Name    string `required:"" placeholder:"BOX" help:"The box in the event file that this is."`
+	Source  string `default:"v4l2:/dev/video0" placeholder:"SOURCE" help:"What to send: ${source}. Default: v4l2:/dev/video0."`
+	Preset  string `default:"superfast" help:"x264's preset, from ultrafast to medium."`
+	Threads int    `default:"1" help:"x264's threads."`
+	Status  string `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
+	Clock   bool   `name:"box-clock" help:"This host is a videobox: ask the kernel whether boxd has its clock in sync."`
+}
+
+func main() {
+	var c cli
+	k := kong.Parse(&c, kong.Name("capture"), kong.Description(description), kong.Vars{"source": source.Help})
+	run.Main(func(ctx context.Context) error {
+		k.BindTo(ctx, (*context.Context)(nil))
+		return k.Run()
+	})
+}
+
+// Run is the parent.
+func (c *runCommand) Run(ctx context.Context) error {
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
+	return parent.Run(ctx, cfg)
+}
+
+// config turns flags and event into what the parent needs.
+func (c *runCommand) config() (parent.Config, error) {
+	e, err := event.Load(c.Config)
+	if err != nil {
+		return parent.Config{}, err
+	}
+	box, err := e.Box(c.Name)
+	if err != nil {
+		return parent.Config{}, err
+	}
+	cfg := parent.Config{
+		Program: program.Config{
+			Width: e.Video.Width, Height: e.Video.Height, Rate: e.Video.Rate, Bitrate: e.Video.Bitrate,
+			AudioBitrate: e.Audio.Bitrate, Preset: c.Preset, Threads: c.Threads,
+		},
+		Source: c.Source, Name: c.Name, Address: "http://" + box.HTTPAddr,
+		StreamAddr: event.Listen(box.StreamAddr), BufferedAddr: event.Listen(box.BufferedAddr),
+		StatusAddr: box.StatusAddr("capture"), BoxClock: c.Clock,
+		Multicast: tee.Multicast{Group: box.Multicast, Interface: box.Interface, TTL: box.TTL},
+	}
+	if c.Status != "" {
+		cfg.StatusAddr = c.Status
+	}
+	if room, role, ok := e.RoomOf(c.Name); ok {
+		cfg.Room, cfg.Role = room.Name, role
+	}
+	if _, err := source.Open(c.Source, cfg.Program); err != nil {
+		return parent.Config{}, err
+	}
+	cfg.Executable, err = os.Executable()
+	return cfg, err
+}
+
+// workerCommand is the worker. The name is there to be seen in ps.
+type workerCommand struct {
+	Name string `help:"Of the box."`
+}
+
+// Run is the worker.
+func (c *workerCommand) Run(ctx context.Context) error {
+	return work(ctx, os.Stdin, os.Stdout)
+}
+
+type slateCommand struct{}
+
+// Run encodes one slate.
+func (slateCommand) Run() error {
+	out := bufio.NewWriter(os.Stdout)
+	if err := parent.EncodeSlate(os.Stdin, out); err != nil {
+		return fmt.Errorf("slate: %w", err)
+	}
+	return out.Flush()
+}

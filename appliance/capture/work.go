@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/openvideobox/videobox/appliance/capture/internal/link"
+	"github.com/openvideobox/videobox/appliance/capture/internal/source"
+	"github.com/openvideobox/videobox/appliance/capture/internal/worker"
+	"github.com/openvideobox/videobox/drivers"
+	"github.com/openvideobox/videobox/internal/clock"
+	"github.com/openvideobox/videobox/internal/program"
+	"github.com/openvideobox/videobox/internal/run"
+)
+
+// errParentGone ends a worker whose parent has closed its end of the pipe.
+var errParentGone = errors.New("the parent is gone")
+
+// work is the worker's life: a task from in, pictures and sounds to out, until
+// in ends.
+func work(ctx context.Context, in, out *os.File) error {
+	// A whole IDR fits, so that the encoder doesn't wait for the parent.
+	_, _ = unix.FcntlInt(out.Fd(), unix.F_SETPIPE_SZ, 1<<20)
+	w, err := link.NewWriter(out)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	tasks := make(chan link.Work, 1)
+	var running atomic.Pointer[worker.Worker]
+	go func() {
+		err := worker.Serve(link.NewReader(bufio.NewReader(in)), func(t link.Work) {
+			select {
+			case tasks <- t:
+			default: // one task a life
+			}
+		}, func() {
+			if w := running.Load(); w != nil {
+				w.NeedKey()
+			}
+		})
+		if err == nil {
+			err = errParentGone
+		}
+		cancel(err)
+	}()
+	select {
+	case t := <-tasks:
+		err = encode(ctx, t, w, &running)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if errors.Is(err, context.Canceled) && !errors.Is(context.Cause(ctx), errParentGone) {
+		return context.Cause(ctx)
+	}
+	if errors.Is(context.Cause(ctx), errParentGone) {
+		return nil
+	}
+	return err
+}
+
+// encode runs source and encoder until one of them fails or the context ends.
+func encode(ctx context.Context, t link.Work, out *link.Writer, running *atomic.Pointer[worker.Worker]) error {
+	enc, err := program.NewVideoEncoder(t.Program)
+	if err != nil {
+		return err
+	}
+	defer enc.Close()
+	w := worker.New(t, clock.System, enc, out)
+	running.Store(w)
+	g := run.NewGroup(ctx)
+	g.Go("", w.Run)
+	g.Go("source", func(ctx context.Context) error {
+		return run.Restart(ctx, "source", run.Backoff{OnRestart: func(_ uint64, cause error) {
+			w.Restarted()
+			report(w, cause)
+		}}, func(ctx context.Context) error {
+			s, err := source.Open(t.Source, t.Program)
+			if err != nil {
+				return err
+			}
+			began := time.Now()
+			err = s.Run(ctx, w)
+			slog.Debug("source ended", "after", time.Since(began), "err", err)
+			return err
+		})
+	})
+	return g.Wait()
+}
+
+// report makes a state of a source's failure.
+func report(w *worker.Worker, cause error) {
+	state := drivers.NoDevice
+	if e := new(drivers.Error); errors.As(cause, &e) {
+		state = e.State
+	}
+	w.State(state, cause.Error())
+}
