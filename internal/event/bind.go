@@ -11,12 +11,19 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // maxFile bounds what is parsed: the largest event known, FOSDEM with 35 rooms,
-// needs less than 30 KiB, and the parser's stack grows with nesting.
+// needs less than 30 KiB.
 const maxFile = 256 << 10
+
+// maxNesting bounds lists and maps within each other, of which the event file
+// has four: goccy/go-yaml 1.19.2 keeps each node's whole path as a string, and
+// takes gigabytes for 256 KiB of "[".
+const maxNesting = 16
 
 // binder fills a struct from a YAML document and remembers on which line each
 // value stands, so that a later check can name it. Errors are collected.
@@ -90,7 +97,11 @@ func parseYAML(data []byte) (body ast.Node, err error) {
 			body, err = nil, fmt.Errorf("the parser gave up: %v", p)
 		}
 	}()
-	file, err := parser.ParseBytes(data, 0)
+	tokens := lexer.Tokenize(string(data))
+	if err := checkNesting(tokens); err != nil {
+		return nil, err
+	}
+	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +115,30 @@ func parseYAML(data []byte) (body ast.Node, err error) {
 		body = d.Body
 	}
 	return body, nil
+}
+
+// checkNesting counts open brackets, and on one line the dashes and question
+// marks that open a list or a map each. Over several lines a level costs
+// indentation, so that the file's size bounds those.
+func checkNesting(tokens token.Tokens) error {
+	open, line, onLine := 0, 0, 0
+	for _, t := range tokens {
+		if t.Position.Line != line {
+			line, onLine = t.Position.Line, 0
+		}
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			open++
+		case token.SequenceEndType, token.MappingEndType:
+			open--
+		case token.SequenceEntryType, token.MappingKeyType:
+			onLine++
+		}
+		if open+onLine > maxNesting {
+			return fmt.Errorf("line %d nests lists or keys more than %d deep", line, maxNesting)
+		}
+	}
+	return nil
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

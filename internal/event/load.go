@@ -46,8 +46,7 @@ func parse(path string, data []byte, view bool) (*Event, error) {
 	if len(b.errs) > 0 {
 		return nil, b.err()
 	}
-	c := checker{binder: b, s: &s, used: map[endpoint]string{}}
-	c.check(view)
+	newChecker(b, &s).check(view)
 	if err := b.err(); err != nil {
 		return nil, err
 	}
