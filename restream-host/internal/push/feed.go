@@ -2,7 +2,6 @@ package push
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -12,15 +11,12 @@ import (
 	"github.com/openvideobox/videobox/internal/mpegts"
 )
 
-const (
-	// silence is how long a source may send nothing before it is opened anew.
-	silence = 3 * time.Second
-	// setBack is how far a timestamp must go back to mean that the clock was,
-	// and not that a reconnected source repeats its newest GOP.
-	setBack = media.TicksPerSecond * 10
-)
+// Silence is how long a source may send nothing before it is opened anew.
+const Silence = 3 * time.Second
 
-var errSilent = errors.New("nothing received for 3 s")
+// setBack is how far a timestamp must go back to mean that the clock was, and
+// not that a reconnected source repeats its newest GOP.
+const setBack = 10 * media.TicksPerSecond
 
 // feed demuxes one source into a backlog. It is the mpegts.Handler of one
 // connection after the other.
@@ -40,18 +36,11 @@ func (f *feed) run(ctx context.Context, open func(context.Context) (io.ReadClose
 	if err != nil {
 		return err
 	}
-	w := newWatchdog(src, silence, f.meter)
-	defer w.stop()
-	defer context.AfterFunc(ctx, func() { src.Close() })()
+	defer src.Close()
 	f.needKey = true
-	err = mpegts.Demux(w, f)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case w.fired():
-		return errSilent
-	case err == nil:
-		return io.EOF
+	err = mpegts.Demux(counted{src, f.meter}, f)
+	if err == nil {
+		err = io.EOF
 	}
 	return err
 }
@@ -104,46 +93,17 @@ func (f *feed) Audio(u media.Unit) {
 	f.log.add(unit{Unit: u})
 }
 
-// watchdog closes a source that has sent nothing for a while, which ends a
-// Read that waits for it.
-type watchdog struct {
-	src   io.ReadCloser
+// counted counts what is read.
+type counted struct {
+	io.Reader
 	meter *metrics.HopCounter
-	limit time.Duration
-	timer *time.Timer
-	fire  chan struct{}
 }
 
-func newWatchdog(src io.ReadCloser, limit time.Duration, m *metrics.HopCounter) *watchdog {
-	w := &watchdog{src: src, meter: m, limit: limit, fire: make(chan struct{})}
-	w.timer = time.AfterFunc(limit, func() {
-		close(w.fire)
-		src.Close()
-	})
-	return w
-}
-
-func (w *watchdog) Read(p []byte) (int, error) {
-	n, err := w.src.Read(p)
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
 	if n > 0 {
-		w.meter.Add(n)
-		if !w.fired() {
-			w.timer.Reset(w.limit)
-		}
+		c.meter.Add(n)
+		c.meter.SetState(metrics.OK, "")
 	}
 	return n, err
-}
-
-func (w *watchdog) fired() bool {
-	select {
-	case <-w.fire:
-		return true
-	default:
-		return false
-	}
-}
-
-func (w *watchdog) stop() {
-	w.timer.Stop()
-	w.src.Close()
 }
