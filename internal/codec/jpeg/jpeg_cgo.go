@@ -34,7 +34,7 @@ func Decode(data []byte, f *media.Frame) (warnings int, err error) {
 	var info C.vb_jpeg_info
 	p, n := (*C.uint8_t)(&data[0]), C.size_t(len(data))
 	if C.vb_jpeg_header(p, n, maxSide, &info) != 0 {
-		return 0, failure("decode", &info)
+		return 0, failure("decode", info)
 	}
 	w, h := int(info.width)&^1, int(info.height)&^1
 	if w == 0 || h == 0 {
@@ -44,7 +44,7 @@ func Decode(data []byte, f *media.Frame) (warnings int, err error) {
 	f.Color, f.Time = Color, 0
 	if C.vb_jpeg_decode(p, n, &info, (*C.uint8_t)(&f.Y[0]), (*C.uint8_t)(&f.U[0]), (*C.uint8_t)(&f.V[0]),
 		C.int(f.YStride), C.int(f.CStride)) != 0 {
-		return int(info.warnings), failure("decode", &info)
+		return int(info.warnings), failure("decode", info)
 	}
 	return int(info.warnings), nil
 }
@@ -62,11 +62,11 @@ func Encode(dst []byte, f *media.Frame, quality int) ([]byte, error) {
 		C.int(f.Width), C.int(f.Height), C.int(f.YStride), C.int(f.CStride), C.int(quality), &out, &size, &info)
 	defer C.free(unsafe.Pointer(out))
 	if result != 0 {
-		return dst, failure("encode", &info)
+		return dst, failure("encode", info)
 	}
 	return append(dst, unsafe.Slice((*byte)(out), int(size))...), nil
 }
 
-func failure(doing string, info *C.vb_jpeg_info) error {
+func failure(doing string, info C.vb_jpeg_info) error {
 	return fmt.Errorf("jpeg: %s: %s", doing, C.GoString(&info.message[0]))
 }

@@ -47,11 +47,10 @@ func (d *Decoder) Decode(au []byte, f *media.Frame) error {
 	if d.in, err = keyframe(d.in[:0], au); err != nil {
 		return err
 	}
-	p := &d.out
-	if C.vb_openh264_decode(d.c, (*C.uint8_t)(&d.in[0]), C.int(len(d.in)), p) == 0 {
-		return fmt.Errorf("openh264: keyframe of %d bytes does not decode: state %#x", len(au), int(p.state))
+	if C.vb_openh264_decode(d.c, (*C.uint8_t)(&d.in[0]), C.int(len(d.in)), &d.out) == 0 {
+		return fmt.Errorf("openh264: keyframe of %d bytes does not decode: state %#x", len(au), int(d.out.state))
 	}
-	return copyOut(f, p)
+	return copyOut(f, &d.out)
 }
 
 func copyOut(f *media.Frame, p *C.vb_openh264_picture) error {
