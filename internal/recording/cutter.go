@@ -25,6 +25,7 @@ type opening struct {
 	name   string    // what the file's name starts with, or all of it to extend
 	stamp  time.Time // in the name; zero when it is numbered
 	extend bool      // it is there already
+	gaps   []Gap     // before it
 }
 
 // cutter divides the stream into files. It runs in Write's goroutine.
@@ -67,7 +68,8 @@ type tally struct {
 	missing  uint64
 	gaps     uint64
 	lastGap  *Gap
-	skipped  uint64 // bytes of garbage
+	gapSeen  time.Time // when it had ended
+	skipped  uint64    // bytes of garbage
 	lastData time.Time
 	last     mark // the newest frame
 	started  time.Time
@@ -232,7 +234,9 @@ func (c *cutter) begin(g *group, gap *Gap) {
 		c.pos.mark = g.mark(c.begun)
 	}
 	c.seq++
-	c.queue.control(item{open: c.opening(g)})
+	o := c.opening(g)
+	o.gaps = append(o.gaps, c.facts.gaps...)
+	c.queue.control(item{open: o})
 	c.setMode(writing)
 	c.mu.Lock()
 	c.tally.segments++

@@ -71,17 +71,17 @@ func (g *grouper) packet(p mpegts.Packet) {
 	errors := g.check(p)
 	pid := p.PID()
 	starts := pid == g.videoPID && g.videoPID != 0 && p.PayloadStart()
+	table := pid == mpegts.PIDPAT || pid == g.pmtPID && g.pmtPID != 0
 	if g.held.picture {
-		if starts {
-			g.flush() // the picture before has no stamp
-		} else {
+		if !starts && !table {
 			g.hold(p, errors)
 			g.more(p)
 			return
 		}
+		g.flush() // without a stamp
 	}
 	switch {
-	case pid == mpegts.PIDPAT || pid == g.pmtPID && g.pmtPID != 0:
+	case table:
 		g.table(p, errors)
 	case starts:
 		g.open(p, errors)

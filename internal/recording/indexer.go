@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -27,6 +28,8 @@ type indexer struct {
 	jobs chan Entry
 	stop chan struct{} // what takes long is left to the next start
 	done chan struct{}
+
+	again []Entry // what failed
 
 	mu  sync.Mutex
 	err error // of the newest file
@@ -83,25 +86,44 @@ func (x *indexer) drain() {
 	}
 }
 
-var errStopped = errors.New("stopped")
-
+// index does a job, after those that a full disk, say, has kept from being
+// done.
 func (x *indexer) index(e Entry) {
-	var err error
-	if e.SHA256 == "" {
-		e, err = scanFile(x.cfg.FS, x.dir, e.File, x.stop)
+	jobs := append(x.again, e)
+	x.again = nil
+	var last error
+	for i, e := range jobs {
+		if last = x.one(e); last != nil {
+			x.again = append(x.again, jobs[i:min(len(jobs), i+indexQueue)]...)
+			break
+		}
 	}
-	if err == nil {
-		err = x.append(e)
+	if errors.Is(last, fs.ErrNotExist) && len(x.again) > 0 {
+		x.again, last = x.again[1:], nil // somebody removed the file
+	}
+	if errors.Is(last, errStopped) {
+		last = nil
 	}
 	x.mu.Lock()
-	x.err = err
-	if err == errStopped {
-		x.err = nil
-	}
+	x.err = last
 	x.mu.Unlock()
-	if err != nil && err != errStopped {
-		x.cfg.Log.Error("recording: a file is not indexed", "file", e.File, "error", err)
+	if last != nil {
+		x.cfg.Log.Error("recording: a file is not indexed", "file", e.File, "error", last)
 	}
+}
+
+var errStopped = errors.New("stopped")
+
+func (x *indexer) one(e Entry) error {
+	if e.SHA256 == "" {
+		before := e.Gaps
+		var err error
+		if e, err = scanFile(x.cfg.FS, x.dir, e.File, x.stop); err != nil {
+			return err
+		}
+		e.Gaps = append(before, e.Gaps...)
+	}
+	return x.append(e)
 }
 
 // append writes one line and flushes it. A line that an earlier power cut tore

@@ -41,7 +41,7 @@ func (c *cutter) past(g *group) bool {
 		last := c.pos.mark.frame
 		return g.stamp.Epoch != c.pos.mark.epoch || g.stamp.Frame > last || g.stamp.Frame+framesMinute < last
 	}
-	if time.Now().Sub(c.joined) > joinDeadline || g.pts < 0 || c.pos.pts < 0 {
+	if time.Since(c.joined) > joinDeadline || g.pts < 0 || c.pos.pts < 0 {
 		return true
 	}
 	ahead := (g.pts - c.pos.pts) << 31 >> 31 // 33 bits with sign
@@ -52,7 +52,7 @@ func (c *cutter) past(g *group) bool {
 func (c *cutter) found(g *group) {
 	if c.tail != nil {
 		c.seq++
-		c.queue.control(item{open: &opening{seq: c.seq, name: c.tail.name, extend: true}})
+		c.queue.control(item{open: &opening{seq: c.seq, name: c.tail.name, extend: true, gaps: c.tail.gaps}})
 		c.facts = facts{first: c.tail.first, last: c.pos.mark, any: true}
 		c.sent, c.tail = c.facts, nil
 		c.begun = time.Now()

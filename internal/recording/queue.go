@@ -12,11 +12,11 @@ const blockSize = 64 << 10 / mpegts.PacketSize * mpegts.PacketSize
 // item is one step for the writer: open a file, write a block, end the file, or
 // index one.
 type item struct {
-	open  *opening
-	data  []byte
-	mark  mark // the newest frame that started before the data
-	end   *facts
-	index string // a file that an earlier run left
+	open         *opening
+	data         []byte
+	before, last mark // the newest frame before the data, and in it
+	end          *facts
+	index        string // a file that an earlier run left
 }
 
 // queue lies between the stream and the disk. Its bytes are bounded; openings

@@ -29,6 +29,7 @@ type tail struct {
 	first    mark // the file's first picture
 	pos      position
 	pat, pmt []byte
+	gaps     []Gap // before the file
 }
 
 // leftovers are what an earlier run left.
@@ -68,6 +69,11 @@ func repair(fsys FS, dir, name string, log *slog.Logger) (leftovers, error) {
 	}
 	e, ok := indexed[last.name]
 	t.indexed = ok && e.Bytes == size
+	for _, g := range e.Gaps {
+		if !g.End.After(e.Start) {
+			t.gaps = append(t.gaps, g)
+		}
+	}
 	if t.pos.known() {
 		left.tail = t
 	} else if !t.indexed {

@@ -40,6 +40,7 @@ type writer struct {
 	sum     hash.Hash // nil when the file began in an earlier run
 	dirty   bool
 	last    mark   // the newest frame in what was written
+	gaps    []Gap  // before the file
 	counted uint64 // bytes written at the last look at the space
 	looked  time.Time
 
@@ -173,7 +174,7 @@ func (w *writer) setBusy(t time.Time) {
 // open begins a file. The one before it has ended, or failed.
 func (w *writer) open(o *opening) {
 	w.finish(nil)
-	w.seq, w.size, w.name = o.seq, 0, o.name
+	w.seq, w.size, w.name, w.gaps = o.seq, 0, o.name, o.gaps
 	err := w.spaceFor(uint64(w.cfg.Queue))
 	if err == nil && o.extend {
 		err = w.reopen(o.name)
@@ -278,7 +279,7 @@ func (w *writer) finish(f *facts) {
 	if w.file == nil {
 		return
 	}
-	e := Entry{File: w.name}
+	e := Entry{File: w.name, Gaps: w.gaps}
 	if f != nil && w.sum != nil {
 		e = f.entry()
 		e.File, e.Bytes, e.SHA256 = w.name, w.size, fmt.Sprintf("%x", w.sum.Sum(nil))
@@ -318,7 +319,7 @@ func (w *writer) fail(err error, m mark) {
 		}
 		w.file.Close()
 		w.file, w.dirty = nil, false
-		w.settle(Entry{File: w.name})
+		w.settle(Entry{File: w.name, Gaps: w.gaps})
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
