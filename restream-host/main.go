@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -134,6 +133,3 @@ func main() {
 		return k.Run()
 	})
 }
-
-// defaultProbe is how long a probe listens.
-const defaultProbe = 10 * time.Second

@@ -118,4 +118,3 @@ func (s *stream) judge(ctx context.Context) error {
 		}
 	}
 }
-

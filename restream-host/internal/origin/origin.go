@@ -138,4 +138,3 @@ func (o *Origin) Handler() http.Handler {
 	}))
 	return mux
 }
-
