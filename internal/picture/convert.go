@@ -160,11 +160,11 @@ type recode struct {
 	uu, uv, vu, vv int32
 }
 
-func newRecode(from, to media.Color) *recode {
+func newRecode(from, to media.Color) recode {
 	k := toRGBOf(from)
 	kr, kb := primaries(to.Matrix)
 	black, luma, chroma := scales(to)
-	r := &recode{}
+	var r recode
 	for i := range r.luma {
 		r.luma[i] = fix((float64(i)-k.black)*k.y*luma+black) + half
 	}

@@ -29,14 +29,14 @@ func (r Rect) In(f *media.Frame) Rect {
 	return Rect{i.Min.X, i.Min.Y, i.Dx(), i.Dy()}
 }
 
-// Fit is the largest rectangle of the aspect w:h centred in r, even, in which
-// both bars have the same size or differ by a chroma pixel.
+// Fit is the largest rectangle of the aspect w:h centred in r: sizes to the
+// nearest even number, positions even.
 func (r Rect) Fit(w, h int) Rect {
 	fw, fh := r.W, r.H
 	if w*r.H > h*r.W {
-		fh = (r.W*h + w/2) / w
+		fh = min((r.W*h+w)/(2*w)*2, r.H)
 	} else {
-		fw = (r.H*w + h/2) / h
+		fw = min((r.H*w+h)/(2*h)*2, r.W)
 	}
 	fw, fh = max(fw&^1, 2), max(fh&^1, 2)
 	return Rect{(r.X + (r.W-fw)/2) &^ 1, (r.Y + (r.H-fh)/2) &^ 1, fw, fh}
