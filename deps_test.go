@@ -5,6 +5,7 @@ package videobox
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os/exec"
 	"slices"
@@ -60,7 +61,7 @@ type listed struct {
 func TestImportDirection(t *testing.T) {
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "./...").Output()
 	if err != nil {
-		t.Fatalf("go list: %v", err)
+		t.Fatalf("go list: %v", listError(err))
 	}
 	n := 0
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; n++ {
@@ -127,4 +128,13 @@ func TestImportDirectionFindsFaults(t *testing.T) {
 	if f := check(listed{ImportPath: module + "mixer-host", Imports: []string{"fmt", module + "internal/run", module + "mixer-host/internal/engine", module + "internal/clock"}}); f != nil {
 		t.Errorf("what is allowed: %q", f)
 	}
+}
+
+// listError adds what go list said.
+func listError(err error) error {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return fmt.Errorf("%w: %s", err, exit.Stderr)
+	}
+	return err
 }

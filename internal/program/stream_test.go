@@ -198,8 +198,8 @@ func TestClockStepIsANewEpoch(t *testing.T) {
 	if r.stamps[len(r.stamps)-1].Epoch == epoch {
 		t.Error("same epoch after an hour's jump")
 	}
-	if rep := r.report(); rep.ContinuityErrors != 0 {
-		t.Errorf("%d continuity errors", rep.ContinuityErrors)
+	if rep := r.report(); rep.Continuity != 0 {
+		t.Errorf("%d continuity errors", rep.Continuity)
 	}
 }
 
