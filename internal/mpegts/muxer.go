@@ -156,7 +156,7 @@ func (m *Muxer) appendClock(dst []byte, t int64) []byte {
 		dst = m.appendTables(dst, t)
 	}
 	m.advance(t)
-	return m.video.appendHeader(dst, false, false, pcrOf(t), 0)
+	return m.video.appendHeader(dst, false, fields{pcr: pcrOf(t)}, 0)
 }
 
 // appendFill appends clock packets, so that the next PCR at t ticks is not
@@ -172,7 +172,7 @@ func (m *Muxer) appendFill(dst []byte, t int64) []byte {
 			dst = m.appendTables(dst, at)
 		}
 		m.advance(at)
-		dst = m.video.appendHeader(dst, false, false, pcrOf(at), 0)
+		dst = m.video.appendHeader(dst, false, fields{pcr: pcrOf(at)}, 0)
 	}
 	return dst
 }

@@ -88,6 +88,16 @@ func (p Packet) PCR() (int64, bool) {
 	return base*pcrPerTick + ext, true
 }
 
+// UnitEnd says that an access unit ends in this packet, which Muxer says of
+// those that are too long for a PES packet with a length.
+func (p Packet) UnitEnd() bool {
+	a := p.adaptation()
+	if len(a) == 0 || a[0]&0x1e != 0x02 {
+		return false // with a PCR, an OPCR or a splice point it can't be the last
+	}
+	return len(a) > 1+len(unitEnd) && int(a[1]) == len(unitEnd) && string(a[2:2+len(unitEnd)]) == string(unitEnd)
+}
+
 // Payload is what follows the header and the adaptation field; empty when
 // there is none.
 func (p Packet) Payload() []byte {

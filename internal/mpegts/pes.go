@@ -19,6 +19,24 @@ type stream struct {
 	discontinuity bool // the next packet carries the indicator
 }
 
+// unitEnd is the private data of the adaptation field (2.4.3.5, in the form of
+// ETSI TS 101 154 annex D: tag, length, and for the tag of registered data a
+// format identifier) in the last packet of a PES packet that doesn't say how
+// long it is. Without it, a receiver knows the end of a large picture only
+// when the next one begins, a frame later.
+var unitEnd = []byte{0xdf, 4, 'V', 'B', 'O', 'X'}
+
+// endSize is an adaptation field with unitEnd: its length, flags, and the
+// private data behind their length.
+var endSize = 3 + len(unitEnd)
+
+// fields are what the adaptation field of a packet says.
+type fields struct {
+	key bool  // random_access_indicator
+	pcr int64 // 27 MHz, or noPCR
+	end bool  // unitEnd
+}
+
 // appendPES appends a PES packet to dst, cut into transport packets. Its
 // payload is prefix, a few bytes, and then data. pcr goes into the first one.
 // With last it takes more packets than it needs, of which the last ones hold
@@ -26,29 +44,36 @@ type stream struct {
 func (s *stream) appendPES(dst []byte, u media.Unit, prefix []byte, pcr int64, last bool) []byte {
 	var buf [64]byte
 	head := appendPESHeader(buf[:0], s.id, u.PTS, u.DTS, len(prefix)+len(u.Data))
+	unbounded := head[4] == 0 && head[5] == 0
 	head = append(head, prefix...)
 	data, left := u.Data, len(head)+len(u.Data)
-	packets := s.packets(left, u.Key, pcr)
+	f := fields{key: u.Key, pcr: pcr}
+	packets := s.packets(left, f, unbounded)
 	if last {
 		packets += -(int(s.counter) + packets) & counterMask
 	}
 	for start := true; packets > 0; start = false {
-		n := min(s.room(start && u.Key, pcr), left-(packets-1))
-		dst = s.appendHeader(dst, start, start && u.Key, pcr, n)
+		f.end = unbounded && packets == 1
+		n := min(s.room(f), left-(packets-1))
+		dst = s.appendHeader(dst, start, f, n)
 		h := min(n, len(head))
 		dst = append(dst, head[:h]...)
 		dst = append(dst, data[:n-h]...)
 		head, data = head[h:], data[n-h:]
 		left -= n
 		packets--
-		pcr = noPCR
+		f = fields{pcr: noPCR}
 	}
 	return dst
 }
 
-// packets is how many packets a PES packet of n bytes needs.
-func (s *stream) packets(n int, key bool, pcr int64) int {
-	n -= s.room(key, pcr)
+// packets is how many packets a PES packet of n bytes needs, of which the
+// first has the fields f.
+func (s *stream) packets(n int, f fields, unbounded bool) int {
+	n -= s.room(f)
+	if unbounded {
+		n += endSize // there is more than one
+	}
 	if n <= 0 {
 		return 1
 	}
@@ -56,19 +81,23 @@ func (s *stream) packets(n int, key bool, pcr int64) int {
 }
 
 // room is how much payload fits into a packet.
-func (s *stream) room(key bool, pcr int64) int {
+func (s *stream) room(f fields) int {
+	n := maxPayload
 	switch {
-	case pcr != noPCR:
-		return maxPayload - 8
-	case key || s.discontinuity:
-		return maxPayload - 2
+	case f.pcr != noPCR:
+		n -= 8
+	case f.key || s.discontinuity:
+		n -= 2
 	}
-	return maxPayload
+	if f.end {
+		n -= endSize
+	}
+	return n
 }
 
 // appendHeader appends the header and the adaptation field of a packet with n
 // bytes of payload; whatever is left is stuffing.
-func (s *stream) appendHeader(dst []byte, start, key bool, pcr int64, n int) []byte {
+func (s *stream) appendHeader(dst []byte, start bool, f fields, n int) []byte {
 	b1, b3 := byte(s.pid>>8), byte(0)
 	if start {
 		b1 |= 0x40
@@ -85,7 +114,7 @@ func (s *stream) appendHeader(dst []byte, start, key bool, pcr int64, n int) []b
 	}
 	dst = append(dst, syncByte, b1, byte(s.pid), b3|counter&counterMask)
 	if n < maxPayload {
-		dst = appendAdaptation(dst, s.discontinuity, key, pcr, maxPayload-n)
+		dst = appendAdaptation(dst, s.discontinuity, f, maxPayload-n)
 		s.discontinuity = false
 	}
 	return dst
@@ -93,7 +122,7 @@ func (s *stream) appendHeader(dst []byte, start, key bool, pcr int64, n int) []b
 
 // appendAdaptation appends an adaptation field of size bytes, its length
 // included (2.4.3.4).
-func appendAdaptation(dst []byte, discontinuity, key bool, pcr int64, size int) []byte {
+func appendAdaptation(dst []byte, discontinuity bool, f fields, size int) []byte {
 	end := len(dst) + size
 	dst = append(dst, byte(size-1))
 	if size == 1 {
@@ -103,17 +132,24 @@ func appendAdaptation(dst []byte, discontinuity, key bool, pcr int64, size int) 
 	if discontinuity {
 		flags |= 0x80
 	}
-	if key {
+	if f.key {
 		flags |= 0x40
 	}
-	if pcr != noPCR {
+	if f.pcr != noPCR {
 		flags |= 0x10
 	}
+	if f.end {
+		flags |= 0x02
+	}
 	dst = append(dst, flags)
-	if pcr != noPCR {
-		base, ext := pcr/pcrPerTick, pcr%pcrPerTick
+	if f.pcr != noPCR {
+		base, ext := f.pcr/pcrPerTick, f.pcr%pcrPerTick
 		dst = append(dst, byte(base>>25), byte(base>>17), byte(base>>9), byte(base>>1),
 			byte(base<<7)|0x7e|byte(ext>>8), byte(ext))
+	}
+	if f.end {
+		dst = append(dst, byte(len(unitEnd)))
+		dst = append(dst, unitEnd...)
 	}
 	for len(dst) < end {
 		dst = append(dst, 0xff)

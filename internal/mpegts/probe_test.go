@@ -78,7 +78,7 @@ func shiftPCR(ps []Packet, d int64) {
 	for _, p := range ps {
 		if v, ok := p.PCR(); ok {
 			v = ((v+d)%pcrModulus + pcrModulus) % pcrModulus
-			appendAdaptation(p[4:4], p.Discontinuity(), p.RandomAccess(), v, 8)
+			appendAdaptation(p[4:4], p.Discontinuity(), fields{key: p.RandomAccess(), pcr: v}, 8)
 		}
 	}
 }
@@ -155,7 +155,7 @@ func TestProbeFindsEachFault(t *testing.T) {
 		"a counter on a packet without payload": {func(ps []Packet) []byte {
 			i := middle(ps, PIDVideo, true)
 			st := stream{pid: PIDVideo, counter: ps[i].Counter() + 1}
-			p := st.appendHeader(nil, false, false, noPCR, 0)
+			p := st.appendHeader(nil, false, fields{pcr: noPCR}, 0)
 			return join(slices.Insert(ps, i, Packet(p)))
 		}, "continuity errors:"},
 		"no PAT": {func(ps []Packet) []byte {
@@ -298,7 +298,7 @@ func dropPCR(p Packet) {
 func keepPCR(p Packet) {
 	if v, ok := p.PCR(); ok {
 		st := stream{pid: PIDVideo}
-		copy(p, st.appendHeader(nil, false, false, v, 0))
+		copy(p, st.appendHeader(nil, false, fields{pcr: v}, 0))
 	}
 }
 
