@@ -105,6 +105,9 @@ func (c *cutter) write(p []byte) {
 
 // rejoin prepares for a new connection.
 func (c *cutter) rejoin(cause string) {
+	if c.mode == writing {
+		c.group.flush()
+	}
 	c.send()
 	c.scan = mpegts.Scanner{}
 	c.group.reset()

@@ -55,10 +55,7 @@ func (x *indexer) add(e Entry) {
 }
 
 // close ends the indexer after what is queued. Only the writer calls it, once.
-func (x *indexer) close() {
-	close(x.stop)
-	close(x.jobs)
-}
+func (x *indexer) close() { close(x.jobs) }
 
 func (x *indexer) run(unindexed []string) {
 	defer close(x.done)
@@ -92,24 +89,22 @@ func (x *indexer) index(e Entry) {
 	jobs := append(x.again, e)
 	x.again = nil
 	var last error
-	for i, e := range jobs {
-		if last = x.one(e); last != nil {
-			x.again = append(x.again, jobs[i:min(len(jobs), i+indexQueue)]...)
-			break
+	for _, e := range jobs {
+		err := x.one(e)
+		if err == nil || errors.Is(err, fs.ErrNotExist) && e.SHA256 == "" {
+			continue // done, or somebody removed the file
 		}
-	}
-	if errors.Is(last, fs.ErrNotExist) && len(x.again) > 0 {
-		x.again, last = x.again[1:], nil // somebody removed the file
-	}
-	if errors.Is(last, errStopped) {
-		last = nil
+		if !errors.Is(err, errStopped) {
+			last = err
+			x.cfg.Log.Error("recording: a file is not indexed", "file", e.File, "error", err)
+		}
+		if len(x.again) < indexQueue {
+			x.again = append(x.again, e)
+		}
 	}
 	x.mu.Lock()
 	x.err = last
 	x.mu.Unlock()
-	if last != nil {
-		x.cfg.Log.Error("recording: a file is not indexed", "file", e.File, "error", last)
-	}
 }
 
 var errStopped = errors.New("stopped")

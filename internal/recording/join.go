@@ -70,8 +70,9 @@ func (c *cutter) skipOver(g *group) {
 	n := min(c.skip, len(g.packets)/mpegts.PacketSize)
 	c.skip -= n
 	rest := group{packets: g.packets[n*mpegts.PacketSize:], errors: g.errors}
-	if n == 0 {
+	if n <= g.tables {
 		rest = *g
+		rest.packets, rest.tables = g.packets[n*mpegts.PacketSize:], g.tables-n
 	}
 	if c.skip == 0 {
 		c.setMode(writing)

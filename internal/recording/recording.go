@@ -36,6 +36,7 @@ const (
 	MinQueue      = 8 << 20
 	queuedTime    = 5 * time.Second // of stream at Config.Bitrate
 	closeDeadline = 10 * time.Second
+	scanDeadline  = 2 * time.Second
 )
 
 // Config says what is recorded where.
@@ -149,7 +150,7 @@ func (r *Recorder) Close() error {
 	r.once.Do(func() {
 		r.cut.finish()
 		r.queue.close()
-		r.err = r.writer.wait(closeDeadline)
+		r.err = r.writer.wait()
 	})
 	return r.err
 }

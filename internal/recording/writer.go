@@ -86,19 +86,26 @@ func (w *writer) start(unindexed []string) {
 	go w.run()
 }
 
-// wait waits for the end of everything that is queued.
-func (w *writer) wait(d time.Duration) error {
-	timer := time.NewTimer(d)
+// wait waits for the end of everything that is queued. Reading files for the
+// index is put off to the next start when it takes long.
+func (w *writer) wait() error {
+	hurry, timer := time.NewTimer(scanDeadline), time.NewTimer(closeDeadline)
+	defer hurry.Stop()
 	defer timer.Stop()
-	for _, done := range []chan struct{}{w.done, w.index.done} {
+	for done := w.done; ; {
 		select {
 		case <-done:
+			if done == w.index.done {
+				return nil
+			}
+			done = w.index.done
+		case <-hurry.C:
+			close(w.index.stop)
 		case <-timer.C:
 			bytes, _ := w.queue.fill()
-			return fmt.Errorf("recording: the disk has not answered for %v: %d bytes of %s are lost", d, bytes, w.cfg.Name)
+			return fmt.Errorf("recording: the disk has not answered for %v: %d bytes of %s are lost", closeDeadline, bytes, w.cfg.Name)
 		}
 	}
-	return nil
 }
 
 func (w *writer) run() {
