@@ -1,7 +1,6 @@
 package picture
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -26,9 +25,17 @@ const (
 var ErrNoCode = errors.New("picture: no frame number")
 
 func code(n int64) [codeRows]uint32 {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(n))
-	return [codeRows]uint32{uint32(uint64(n) >> 32), uint32(n), crc32.ChecksumIEEE(b[:])}
+	return [codeRows]uint32{uint32(uint64(n) >> 32), uint32(n), checksum(uint64(n))}
+}
+
+// checksum is the CRC-32 (IEEE 802.3) of n's bytes, most significant first.
+// crc32.ChecksumIEEE is the same, but makes its argument escape to the heap.
+func checksum(n uint64) uint32 {
+	crc := ^uint32(0)
+	for shift := 56; shift >= 0; shift -= 8 {
+		crc = crc32.IEEETable[byte(crc)^byte(n>>shift)] ^ crc>>8
+	}
+	return ^crc
 }
 
 // cell is where a cell of the code lies in r, less margin 1/part of its size on
