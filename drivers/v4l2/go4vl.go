@@ -71,7 +71,7 @@ func look(path string) error {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return &drivers.Error{State: drivers.NoDevice, Err: fmt.Errorf("there is no capture device %s: %w", path, fs.ErrNotExist)}
+		return &drivers.Error{State: drivers.NoDevice, Err: &missing{path}}
 	case errors.Is(err, unix.EBUSY):
 		return &drivers.Error{State: drivers.NoDevice, Err: fmt.Errorf("the capture device %s is used by another program", path)}
 	case errors.Is(err, unix.EACCES):
@@ -86,6 +86,12 @@ func look(path string) error {
 	}
 	return nil
 }
+
+// missing is fs.ErrNotExist in words for a slate.
+type missing struct{ path string }
+
+func (m *missing) Error() string { return "there is no capture device " + m.path }
+func (m *missing) Unwrap() error { return fs.ErrNotExist }
 
 func unsupported(path string, err error) error {
 	return &drivers.Error{State: drivers.Unsupported, Err: fmt.Errorf("the capture device %s: %w", path, err)}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -85,7 +86,7 @@ func (w *workers) one(ctx context.Context) error {
 	c := w.p.cfg
 	child := run.Child{
 		Name: "capture worker", Path: c.Executable, Args: []string{"worker", "--name", c.Name},
-		PipeStdin: true, PipeStdout: true, Grace: 500 * time.Millisecond,
+		PipeStdin: true, PipeStdout: true, Grace: 500 * time.Millisecond, Line: passOn,
 	}
 	proc, err := child.Start(ctx)
 	if err != nil {
@@ -115,6 +116,9 @@ func (w *workers) one(ctx context.Context) error {
 	}
 	return err
 }
+
+// passOn writes a child's log line as it is: it is in our format already.
+func passOn(line string) { fmt.Fprintln(os.Stderr, line) }
 
 var errStalled = errors.New("no picture")
 

@@ -1,0 +1,274 @@
+package alsa
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"github.com/openvideobox/videobox/drivers"
+	"github.com/openvideobox/videobox/internal/clock"
+	"github.com/openvideobox/videobox/internal/media"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestStructsHaveTheKernelsSize compares with the numbers that strace shows on
+// 64-bit Linux; the size is part of an ioctl's number.
+func TestStructsHaveTheKernelsSize(t *testing.T) {
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("needs a 64-bit machine: the numbers are those")
+	}
+	for _, c := range []struct {
+		name      string
+		got, want uintptr
+	}{
+		{"SNDRV_PCM_IOCTL_HW_REFINE", ioctlRefine, 0xC2604110},
+		{"SNDRV_PCM_IOCTL_HW_PARAMS", ioctlParams, 0xC2604111},
+		{"SNDRV_PCM_IOCTL_PREPARE", ioctlPrepare, 0x4140},
+		{"SNDRV_PCM_IOCTL_START", ioctlStart, 0x4142},
+		{"SNDRV_PCM_IOCTL_READI_FRAMES", ioctlReadI, 0x80184151},
+		{"intervals", unsafe.Offsetof(hwParams{}.intervals), 260},
+		{"rmask", unsafe.Offsetof(hwParams{}.rmask), 512},
+		{"fifo_size", unsafe.Offsetof(hwParams{}.fifo), 536},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %#x, want %#x", c.name, c.got, c.want)
+		}
+	}
+}
+
+// card is a fake kernel.
+type card struct {
+	rate, channels [2]uint32 // ranges
+	refuse         error     // of HW_PARAMS
+	reads          []any     // int: samples to give; error; "silence": poll times out
+	clk            *clock.Held
+	asked          hwParams
+	starts         int
+	closed         bool
+	value          int16
+}
+
+func (c *card) poll(int) (bool, error) {
+	if len(c.reads) > 0 && c.reads[0] == "silence" {
+		return false, nil
+	}
+	return true, nil
+}
+
+func (c *card) close() error { c.closed = true; return nil }
+
+func (c *card) ioctl(request uintptr, arg unsafe.Pointer) error {
+	switch request {
+	case ioctlRefine:
+		p := (*hwParams)(arg)
+		p.intervals[intervalRate] = interval{c.rate[0], c.rate[1], 0}
+		p.intervals[intervalChannels] = interval{c.channels[0], c.channels[1], 0}
+		p.intervals[intervalPeriodSize] = interval{48, 4800, 0}
+		p.intervals[intervalBufferSize] = interval{96, 96000, 0}
+	case ioctlParams:
+		c.asked = *(*hwParams)(arg)
+		return c.refuse
+	case ioctlStart:
+		c.starts++
+	case ioctlReadI:
+		return c.read((*xferi)(arg))
+	}
+	return nil
+}
+
+func (c *card) read(x *xferi) error {
+	next := c.reads[0]
+	c.reads = c.reads[1:]
+	if err, ok := next.(error); ok {
+		return err
+	}
+	n := next.(int)
+	c.clk.Set(c.clk.Now() + media.SampleTime(int64(n)))
+	channels := int(c.asked.intervals[intervalChannels].min)
+	for i := range unsafe.Slice((*int16)(x.buf), n*channels) {
+		c.value++
+		unsafe.Slice((*int16)(x.buf), n*channels)[i] = c.value
+	}
+	x.result = n
+	return nil
+}
+
+type heard []media.Samples
+
+func (h *heard) Audio(s media.Samples) {
+	s.Data = append([]int16(nil), s.Data...)
+	*h = append(*h, s)
+}
+
+const began = int64(1_800_000_000_000_000_000)
+
+func run(t *testing.T, c *card) (*Source, heard, error) {
+	t.Helper()
+	c.clk = clock.NewHeld(began)
+	s := New(Config{Path: "/dev/snd/pcmC1D0c", Clock: c.clk})
+	s.open = func(string) (handle, error) { return c, nil }
+	var h heard
+	err := s.Run(t.Context(), &h)
+	if !c.closed {
+		t.Error("the device was left open")
+	}
+	return s, h, err
+}
+
+func usual(reads ...any) *card {
+	return &card{rate: [2]uint32{8000, 96000}, channels: [2]uint32{1, 2}, reads: reads}
+}
+
+func TestSamplesFollowOneAnother(t *testing.T) {
+	s, h, err := run(t, usual(480, 480, unix.EAGAIN, 960, unix.ENODEV))
+	if e := new(drivers.Error); !errors.As(err, &e) || e.State != drivers.NoDevice || !errors.Is(err, unix.ENODEV) {
+		t.Errorf("Run = %v, want no device", err)
+	}
+	at, value := began, int16(1)
+	for i, b := range h {
+		if b.Time != at || b.Data[0] != value || b.Channels != 2 {
+			t.Errorf("block %d: %d channels at %d from %d on, want 2 at %d from %d", i, b.Channels, b.Time, b.Data[0], at, value)
+		}
+		at, value = at+media.SampleTime(int64(b.Len())), value+int16(len(b.Data))
+	}
+	if len(h) != 3 || s.Overruns() != 0 {
+		t.Errorf("%d blocks, %d overruns", len(h), s.Overruns())
+	}
+}
+
+func TestOverrunIsRecoveredAndCounted(t *testing.T) {
+	c := usual(480, unix.EPIPE, 480, "silence")
+	s, h, err := run(t, c)
+	if e := new(drivers.Error); !errors.As(err, &e) || e.State != drivers.Frozen {
+		t.Errorf("Run = %v, want frozen", err)
+	}
+	if s.Overruns() != 1 || c.starts != 2 || len(h) != 2 {
+		t.Errorf("%d overruns, %d starts, %d blocks; want 1, 2, 2", s.Overruns(), c.starts, len(h))
+	}
+}
+
+func TestParameters(t *testing.T) {
+	mono := usual("silence")
+	mono.channels = [2]uint32{1, 1}
+	slow := usual()
+	slow.rate = [2]uint32{8000, 44100}
+	many := usual()
+	many.channels = [2]uint32{6, 8}
+	refusing := usual()
+	refusing.refuse = unix.EINVAL
+	for _, c := range []struct {
+		name     string
+		card     *card
+		state    drivers.State
+		channels uint32
+		text     string
+	}{
+		{"stereo", usual("silence"), drivers.Frozen, 2, "no samples"},
+		{"mono", mono, drivers.Frozen, 1, "no samples"},
+		{"no 48 kHz", slow, drivers.Unsupported, 0, "8000 to 44100"},
+		{"six channels", many, drivers.Unsupported, 0, "at least 6"},
+		{"refused", refusing, drivers.Unsupported, 2, "48 kHz S16"},
+	} {
+		_, _, err := run(t, c.card)
+		if e := new(drivers.Error); !errors.As(err, &e) || e.State != c.state || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: %v; want %v with %q", c.name, err, c.state, c.text)
+		}
+		if c.channels == 0 {
+			continue
+		}
+		p := c.card.asked
+		if p.intervals[intervalChannels] != (interval{c.channels, c.channels, flagInteger}) ||
+			p.intervals[intervalRate].min != 48000 || p.masks[maskFormat][0] != 1<<formatS16LE || p.masks[maskAccess][0] != 1<<accessInterleaved {
+			t.Errorf("%s: asked for %+v", c.name, p)
+		}
+	}
+}
+
+func TestMissingDeviceSaysSo(t *testing.T) {
+	err := New(Config{Path: "/dev/snd/none"}).Run(t.Context(), new(heard))
+	if e := new(drivers.Error); !errors.As(err, &e) || e.State != drivers.NoDevice || !strings.Contains(err.Error(), "/dev/snd/none") {
+		t.Errorf("Run = %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := New(Config{})
+	s.open = func(string) (handle, error) { return usual(), nil }
+	if err := s.Run(ctx, new(heard)); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestTimelineSurvivesJitterAndLoss reads with up to 30 ms of lateness, at a
+// crystal 100 ppm off, and loses 100 ms of samples once.
+func TestTimelineSurvivesJitterAndLoss(t *testing.T) {
+	var tl timeline
+	const rate = media.SampleRate * (1 + 100e-6)
+	worst, lost := 0.0, int64(0)
+	for i := int64(1); i <= 6000; i++ { // a minute, 10 ms each
+		if i == 3000 {
+			lost = 4800
+		}
+		truth := float64(began) + float64(i*480+lost)/rate*1e9
+		late := float64(i*7919%30) * 1e6
+		at := tl.place(480, int64(truth+late))
+		off := float64(at) - (truth - 480/rate*1e9)
+		settled := i > 600 && (i < 3000 || i > 4100)
+		if settled {
+			worst = math.Max(worst, math.Abs(off))
+		}
+	}
+	if worst > 2e6 {
+		t.Errorf("time stamps are off by up to %.1f ms, want 2 at most", worst/1e6)
+	}
+}
+
+func TestCardOfTheSameStick(t *testing.T) {
+	sys := t.TempDir()
+	dev := filepath.Join(sys, "devices/usb1/1-1")
+	for _, dir := range []string{
+		filepath.Join(dev, "1-1:1.0/video4linux/video0"), filepath.Join(dev, "1-1:1.2/sound/card1/pcmC1D0c"),
+		filepath.Join(sys, "devices/usb1/1-2/1-2:1.0/sound/card0/pcmC0D0c"), filepath.Join(sys, "class/video4linux/video0"),
+		filepath.Join(sys, "class/video4linux/video7"), filepath.Join(sys, "devices/usb1/1-3/1-3:1.0"),
+	} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(video, to string) {
+		if err := os.Symlink(to, filepath.Join(sys, "class/video4linux", video, "device")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("video0", filepath.Join(dev, "1-1:1.0"))
+	link("video7", filepath.Join(sys, "devices/usb1/1-3/1-3:1.0"))
+	if path, ok := CardOf(sys, "/dev/video0"); !ok || path != "/dev/snd/pcmC1D0c" {
+		t.Errorf("CardOf = %q, %v", path, ok)
+	}
+	for _, video := range []string{"/dev/video7", "/dev/video9"} {
+		if path, ok := CardOf(sys, video); ok {
+			t.Errorf("%s: %q, want none", video, path)
+		}
+	}
+}
+
+func TestPath(t *testing.T) {
+	for name, want := range map[string]string{
+		"hw:1,0": "/dev/snd/pcmC1D0c", "hw:2": "/dev/snd/pcmC2D0c", "/dev/snd/pcmC3D1c": "/dev/snd/pcmC3D1c",
+	} {
+		if got, err := Path(name); err != nil || got != want {
+			t.Errorf("Path(%q) = %q, %v", name, got, err)
+		}
+	}
+	if _, err := Path("default"); err == nil || !strings.Contains(err.Error(), "hw:CARD") {
+		t.Errorf("Path of nonsense: %v", err)
+	}
+}
