@@ -17,10 +17,14 @@ import (
 //go:embed all:page
 var page embed.FS
 
+// player is hls.js, in the folder that make deps fills.
+const player = "vendor/hls.light.min.js"
+
 // Rooms is what /api/rooms holds.
 type Rooms struct {
-	Event string `json:"event"`
-	Rooms []Room `json:"rooms"`
+	Event  string `json:"event"`
+	Player bool   `json:"player"` // hls.js is embedded
+	Rooms  []Room `json:"rooms"`
 }
 
 // Room is a room to watch.
@@ -64,9 +68,11 @@ func Handler(rooms func() Rooms) http.Handler {
 	if err != nil {
 		panic(err) // the folder is embedded
 	}
+	_, err = fs.Stat(root, player)
+	embedded := err == nil
 	files := http.FileServerFS(root)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/rooms", func(w http.ResponseWriter, _ *http.Request) { serveRooms(w, rooms()) })
+	mux.HandleFunc("GET /api/rooms", func(w http.ResponseWriter, _ *http.Request) { serveRooms(w, rooms(), embedded) })
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		info, err := fs.Stat(root, name(r.URL.Path))
 		if err != nil || info.IsDir() {
@@ -91,7 +97,8 @@ func name(path string) string {
 	return path[1:]
 }
 
-func serveRooms(w http.ResponseWriter, rooms Rooms) {
+func serveRooms(w http.ResponseWriter, rooms Rooms, player bool) {
+	rooms.Player = player
 	data, err := json.Marshal(rooms)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
