@@ -127,20 +127,21 @@ func (s *Sender) follow(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		if err := s.collect(rd, &p); err != nil {
-			s.write(p.take(time.Now(), true))
+		if err := collect(rd, &p); err != nil {
+			s.write(p.rest())
 			return err
 		}
-		s.write(p.take(time.Now(), false))
-		ready, err := rd.enqueue()
-		if ready || err != nil {
-			continue // collect tells
+		s.write(p.take(time.Now()))
+		ready, err := rd.ready()
+		switch {
+		case err != nil: // the end
+			s.write(p.rest())
+			return err
+		case ready:
+			continue
+		case p.pending():
+			timer.Reset(paceTick)
 		}
-		wait := time.Hour
-		if p.pending() {
-			wait = paceTick
-		}
-		timer.Reset(wait)
 		select {
 		case <-rd.wake:
 		case <-timer.C:
@@ -151,22 +152,15 @@ func (s *Sender) follow(ctx context.Context) error {
 }
 
 // collect moves what the ring has into the pacer.
-func (s *Sender) collect(rd *Reader, p *pacer) error {
+func collect(rd *Reader, p *pacer) error {
 	for {
 		rd.unpin()
 		b, err := rd.take()
-		if err != nil {
-			return err
-		}
 		if b == nil {
-			break
+			return err
 		}
 		p.push(b, time.Now())
 	}
-	if _, err := rd.enqueue(); err != nil {
-		return err // the end
-	}
-	return nil
 }
 
 // write sends b in datagrams of up to seven packets.

@@ -29,7 +29,7 @@ type OpenOptions struct {
 //	tcp://HOST:PORT           a box, a mixer, tstee
 //	udp://GROUP:PORT          multicast; udp://ADDRESS:PORT is unicast to this host
 //	http://… https://…        anything that streams
-//	file:///PATH or PATH      a file, a FIFO
+//	file:///PATH or PATH      a file
 //
 // The stream ends with ctx, or by Close; either ends a Read that waits.
 // Reconnecting is the caller's matter. A udp stream is a *UDPReader.

@@ -111,11 +111,12 @@ func (p *pacer) clock(v int64, pid uint16, now time.Time) {
 
 // take returns what has to be sent at now, in whole datagrams unless a part of
 // one is due. It is valid until the next push.
-func (p *pacer) take(now time.Time, all bool) []byte {
-	n := p.need(now)
-	if all {
-		n = p.in - p.out
-	}
+func (p *pacer) take(now time.Time) []byte { return p.give(p.need(now)) }
+
+// rest returns everything.
+func (p *pacer) rest() []byte { return p.give(p.in - p.out) }
+
+func (p *pacer) give(n int64) []byte {
 	b := p.queue[p.off : p.off+int(n)]
 	p.off += int(n)
 	p.out += n

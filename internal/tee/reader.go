@@ -27,8 +27,7 @@ type Reader struct {
 	tables []byte       // goes out before anything else
 	pin    *block       // what the slice handed out last points into
 	rest   []byte       // for Read: not yet copied
-	wake   chan struct{}
-	queued bool // in ring.waiting; guarded by ring.mu
+	waiter
 	done   chan struct{}
 	close  sync.Once
 	lapped bool
@@ -37,7 +36,7 @@ type Reader struct {
 // NewReader joins at once when there is a keyframe to join at; else the reader
 // starts at the next one.
 func (r *Ring) NewReader(from From) *Reader {
-	rd := &Reader{ring: r, from: from, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	rd := &Reader{ring: r, from: from, waiter: newWaiter(), done: make(chan struct{})}
 	rd.pos.Store(-1)
 	r.readers.Add(1)
 	r.joined.Add(1)
@@ -94,13 +93,22 @@ func (rd *Reader) Next(ctx context.Context) ([]byte, error) {
 	for {
 		b, err := rd.take()
 		if b != nil || err != nil {
-			rd.ring.sent.Add(uint64(len(b)))
 			return b, err
 		}
 		if err := rd.wait(ctx); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// poll is take for those who don't wait by themselves: it joins when it can.
+func (rd *Reader) poll() ([]byte, error) {
+	if rd.pos.Load() < 0 {
+		rd.ring.mu.Lock()
+		rd.join()
+		rd.ring.mu.Unlock()
+	}
+	return rd.take()
 }
 
 // take returns what can be had without waiting, or nil.
@@ -122,14 +130,22 @@ func (rd *Reader) take() ([]byte, error) {
 	b.pins.Add(1)
 	if b.seq.Load() != seq {
 		b.pins.Add(-1)
-		rd.lapped = true
-		rd.ring.lapped.Add(1)
+		rd.lose()
 		return nil, ErrLapped
 	}
 	rd.pin = b
 	end := min(head-seq*blockSize, blockSize)
 	rd.pos.Store(seq*blockSize + end)
+	rd.ring.sent.Add(uint64(end - off))
 	return b.buf[off:end:end], nil
+}
+
+// lose counts the reader as lapped, once.
+func (rd *Reader) lose() {
+	if !rd.lapped {
+		rd.lapped = true
+		rd.ring.lapped.Add(1)
+	}
 }
 
 func (rd *Reader) unpin() {
@@ -141,7 +157,7 @@ func (rd *Reader) unpin() {
 
 // wait returns nil when it is worth looking again.
 func (rd *Reader) wait(ctx context.Context) error {
-	if ready, err := rd.enqueue(); ready || err != nil {
+	if ready, err := rd.ready(); ready || err != nil {
 		return err
 	}
 	select {
@@ -154,9 +170,9 @@ func (rd *Reader) wait(ctx context.Context) error {
 	}
 }
 
-// enqueue puts the reader among those whom the next publish wakes, unless
-// there is something for it already.
-func (rd *Reader) enqueue() (ready bool, err error) {
+// ready puts the reader among those whom the next publish wakes, unless there
+// is something for it already.
+func (rd *Reader) ready() (ready bool, err error) {
 	r := rd.ring
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -167,10 +183,7 @@ func (rd *Reader) enqueue() (ready bool, err error) {
 	case r.ended():
 		return false, io.EOF
 	}
-	if !rd.queued {
-		rd.queued = true
-		r.waiting = append(r.waiting, rd)
-	}
+	r.enqueue(&rd.waiter)
 	return false, nil
 }
 
@@ -216,17 +229,7 @@ func (rd *Reader) Close() error {
 		r.readers.Add(-1)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if rd.queued {
-			rd.queued = false
-			for i, w := range r.waiting {
-				if w == rd {
-					last := len(r.waiting) - 1
-					r.waiting[i], r.waiting[last] = r.waiting[last], nil
-					r.waiting = r.waiting[:last]
-					break
-				}
-			}
-		}
+		r.dequeue(&rd.waiter)
 	})
 	return nil
 }

@@ -68,7 +68,7 @@ type Ring struct {
 
 	mu      sync.Mutex // held for moments by readers, so that the writer may take it
 	keys    []key
-	waiting []*Reader
+	waiting []*waiter
 	done    chan struct{} // closed by Close
 
 	keyframes, skipped, losses atomic.Uint64
@@ -116,8 +116,8 @@ func (r *Ring) Write(p []byte) (int, error) {
 		return 0, io.ErrClosedPipe
 	}
 	r.scan.Scan(p, r.put)
-	r.skipped.Store(uint64(r.scan.Skipped))
-	r.losses.Store(uint64(r.scan.SyncLosses))
+	r.skipped.Store(r.scan.Skipped)
+	r.losses.Store(r.scan.SyncLosses)
 	switch pending := r.end - r.head.Load(); {
 	case pending == 0:
 	case r.delay <= 0 || pending >= blockSize:
@@ -200,18 +200,6 @@ func (r *Ring) publish() {
 	defer r.mu.Unlock()
 	r.head.Store(r.end)
 	r.wakeAll()
-}
-
-func (r *Ring) wakeAll() {
-	for i, rd := range r.waiting {
-		rd.queued = false
-		select {
-		case rd.wake <- struct{}{}:
-		default:
-		}
-		r.waiting[i] = nil
-	}
-	r.waiting = r.waiting[:0]
 }
 
 // Close ends the stream: readers get what is left, then io.EOF. Calling it

@@ -16,19 +16,9 @@ import (
 const (
 	// checkEvery is how often connections are looked at for being lapped or
 	// gone. A lapped reader holds one block until then.
-	checkEvery = 250 * time.Millisecond
-	// stuckAfter frees a connection whose peer takes nothing of what there is
-	// for it.
-	stuckAfter = time.Minute
-	// goneAfter frees one whose peer has ended its half and gets nothing: it
-	// may be gone, which only sending to it would tell.
-	goneAfter = 10 * time.Second
+	checkEvery = time.Second
 	// drainFor is how long readers get for what is left when the ring ends.
 	drainFor = 2 * time.Second
-	// sendBuffer is asked for per connection (the kernel doubles it, for its
-	// own accounting). Left alone the kernel would hold up to 4 MB for each
-	// reader that never reads; 40 Mbit/s over 100 ms need 500 kB.
-	sendBuffer = 512 << 10
 	// acceptPause follows a connection that could not be accepted.
 	acceptPause = 100 * time.Millisecond
 )
@@ -47,7 +37,8 @@ type Server struct {
 	OnLapped  func(readers int)
 
 	mu      sync.Mutex
-	clients map[*client]struct{}
+	clients map[*client]struct{} // all
+	pump    pump                 // serves those that keep up
 
 	accepted, lapped, refused, sent atomic.Uint64
 }
@@ -97,7 +88,11 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var clients, watcher sync.WaitGroup
+	s.mu.Lock()
+	s.clients, s.pump = make(map[*client]struct{}), newPump(s)
+	s.mu.Unlock()
 	watcher.Go(func() { s.watch(ctx, ln) })
+	clients.Go(func() { s.pump.run(ctx, &clients) })
 	err := s.accept(ctx, ln, &clients)
 	if err != nil {
 		cancel()
@@ -152,31 +147,59 @@ func (s *Server) admit(ctx context.Context, conn net.Conn) *client {
 		c.close()
 		return nil
 	}
-	if s.clients == nil {
-		s.clients = make(map[*client]struct{})
-	}
 	s.clients[c] = struct{}{}
 	call(s.OnReaders, 1)
 	return c
 }
 
-// serve is a client's goroutine.
+// serve starts a client: in a goroutine of its own, until it has caught up.
 func (s *Server) serve(ctx context.Context, c *client) {
-	defer s.dismiss(c)
 	if s.HTTP {
-		if err := c.answer(); err != nil {
+		stream, err := c.answer()
+		if err != nil {
 			s.refused.Add(1)
 			s.log().Info("bad HTTP request", "reader", c.address, "err", err)
+		}
+		if !stream {
+			s.dismiss(c)
 			return
 		}
 	}
 	c.streaming.Store(true)
-	err := c.stream(ctx, func(n int) {
-		s.sent.Add(uint64(n))
-		call(s.OnSent, n)
-	})
+	s.follow(ctx, c)
+}
+
+// follow writes to a client that is behind. It ends when the pump can take it,
+// or when it is over.
+func (s *Server) follow(ctx context.Context, c *client) {
+	for {
+		err := c.flush(s.count)
+		if err == nil {
+			err = c.fetch(ctx, s.pump.take)
+		}
+		switch {
+		case errors.Is(err, errTaken):
+			return
+		case err != nil:
+			s.end(c, err)
+			return
+		}
+	}
+}
+
+func (s *Server) count(bytes int) {
+	s.sent.Add(uint64(bytes))
+	call(s.OnSent, bytes)
+}
+
+// end says why a client is dropped, and drops it.
+func (s *Server) end(c *client, err error) {
+	if cause := c.cause.Load(); cause != nil {
+		err = *cause
+	}
 	switch {
 	case errors.Is(err, ErrLapped):
+		c.reader.lose() // where check has seen it first
 		s.lapped.Add(1)
 		call(s.OnLapped, 1)
 		s.log().Warn("reader dropped: it fell behind the ring", "reader", c.address, "ring", s.Ring.Size())
@@ -185,6 +208,7 @@ func (s *Server) serve(ctx context.Context, c *client) {
 	default:
 		s.log().Debug("reader left", "reader", c.address, "err", err)
 	}
+	s.dismiss(c)
 }
 
 func (s *Server) dismiss(c *client) {
@@ -215,7 +239,11 @@ func (s *Server) watch(ctx context.Context, ln net.Listener) {
 		case <-drained:
 			return
 		case now := <-tick.C:
-			s.each(func(c *client) { c.check(now, scratch) })
+			s.each(func(c *client) {
+				if c.check(now, scratch) {
+					s.pump.poke() // it may be the pump's
+				}
+			})
 		}
 	}
 }

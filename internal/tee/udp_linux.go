@@ -3,7 +3,6 @@ package tee
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -44,7 +44,7 @@ type UDPReader struct {
 	filled  int
 	failed  error
 
-	datagrams, bytes, bad atomic.Uint64
+	datagrams, bytes, bad, dropped atomic.Uint64
 }
 
 // UDPStats is a snapshot of a UDPReader's counters.
@@ -57,18 +57,22 @@ type UDPStats struct {
 
 // Stats reads the counters; it may be called at any time.
 func (r *UDPReader) Stats() UDPStats {
-	return UDPStats{r.datagrams.Load(), r.bytes.Load(), r.bad.Load(), r.dropped()}
+	r.askDropped()
+	return UDPStats{r.datagrams.Load(), r.bytes.Load(), r.bad.Load(), r.dropped.Load()}
 }
 
-// dropped asks the socket (SO_MEMINFO, sock_diag(7)); 0 once it is closed.
-func (r *UDPReader) dropped() (n uint64) {
+// askDropped asks the socket how many datagrams it had no room for
+// (SO_MEMINFO, sock_diag(7)), as long as it is open.
+func (r *UDPReader) askDropped() {
 	_ = r.raw.Control(func(fd uintptr) {
-		b, err := unix.GetsockoptString(int(fd), unix.SOL_SOCKET, unix.SO_MEMINFO)
-		if at := 4 * unix.SK_MEMINFO_DROPS; err == nil && len(b) >= at+4 {
-			n = uint64(binary.NativeEndian.Uint32([]byte(b[at:])))
+		var info [unix.SK_MEMINFO_VARS]uint32
+		size := uint32(unsafe.Sizeof(info))
+		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+		if errno == 0 {
+			r.dropped.Store(uint64(info[unix.SK_MEMINFO_DROPS]))
 		}
 	})
-	return n
 }
 
 // listenUDP makes a socket that gets what is sent to the address and nothing
