@@ -300,6 +300,9 @@ func (c *cutter) put(g *group) {
 	}
 	c.tally.last = c.pos.mark
 	c.mu.Unlock()
+	if g.stamped && c.cfg.OnFrame != nil {
+		c.cfg.OnFrame(g.stamp)
+	}
 	if len(c.out) >= blockSize {
 		c.send()
 	}

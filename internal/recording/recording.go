@@ -25,6 +25,8 @@ import (
 	"regexp"
 	"sync"
 	"time"
+
+	"github.com/openvideobox/videobox/internal/h264"
 )
 
 // Limits that hold when Config leaves them at zero.
@@ -52,6 +54,10 @@ type Config struct {
 	FS     FS           // nil: the operating system's
 	Synced func() bool  // whether this host's clock may name files of streams without stamps; nil: it may
 	Log    *slog.Logger // nil: slog.Default
+
+	// OnFrame, when set, hears of every frame that is recorded and carries a
+	// stamp, in Write's goroutine.
+	OnFrame func(h264.Stamp)
 }
 
 // ErrClosed is what Write answers after Close.
@@ -130,7 +136,9 @@ func (r *Recorder) Write(p []byte) (int, error) {
 	if r.queue.isClosed() {
 		return 0, ErrClosed
 	}
-	r.cut.write(p)
+	if len(p) > 0 {
+		r.cut.write(p)
+	}
 	return len(p), nil
 }
 

@@ -1,0 +1,54 @@
+// Command record writes a box's own stream to disk. It reads the TCP port that
+// everybody reads and never touches the encoder, so that it proves what is
+// sent, and dies last.
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/openvideobox/videobox/appliance/internal/self"
+	"github.com/openvideobox/videobox/internal/recording"
+	"github.com/openvideobox/videobox/internal/run"
+)
+
+const description = `Records a box's own stream: files of --segment that start at keyframes, in
+DIR/BOX/BOX-YYYYMMDDHHMMSS.ts, with an index BOX.jsonl beside them. What is
+written is flushed every half second. After a restart it goes on where it
+stopped, from the box's buffered port.
+
+  record --config event.yaml --name box1 --dir /srv/recordings`
+
+type cli struct {
+	Config   string        `required:"" placeholder:"FILE" help:"The event file."`
+	Name     string        `required:"" placeholder:"BOX" help:"The box in the event file that this is."`
+	Dir      string        `default:"/perm/recordings" help:"Where recordings go."`
+	Segment  time.Duration `default:"10m" help:"Length of a file."`
+	KeepFree uint64        `default:"512" placeholder:"MIB" help:"Stop recording when less MiB of the disk are free. Default: 512."`
+	Status   string        `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
+}
+
+func main() {
+	var c cli
+	kong.Parse(&c, kong.Name("record"), kong.Description(description))
+	run.Main(c.run)
+}
+
+func (c cli) run(ctx context.Context) error {
+	box, err := self.Load(c.Config, c.Name)
+	if err != nil {
+		return err
+	}
+	if c.Status == "" {
+		c.Status = box.Box.StatusAddr("record")
+	}
+	return record(ctx, options{
+		name: c.Name, room: box.Room, role: box.Role,
+		stream: box.StreamAddr(), buffered: box.BufferedAddr(), status: c.Status,
+		recording: recording.Config{
+			Dir: c.Dir, Name: c.Name, Segment: c.Segment, KeepFree: c.KeepFree << 20, Bitrate: box.Event.Video.Bitrate,
+		},
+	})
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/metrics"
+	"github.com/openvideobox/videobox/internal/recording"
+	"github.com/openvideobox/videobox/internal/run"
+	"github.com/openvideobox/videobox/internal/tee"
+)
+
+const (
+	readSize = 64 << 10
+	// A box's stream never stops: when nothing comes for so long, the
+	// connection is dead.
+	readTimeout    = 3 * time.Second
+	statusInterval = 500 * time.Millisecond
+	// What came before counts as one outage with what comes next.
+	reconnectMin, reconnectMax = 50 * time.Millisecond, time.Second
+)
+
+type options struct {
+	name, room, role         string
+	stream, buffered, status string // host:port
+	recording                recording.Config
+}
+
+// recorder is the program: a connection, what records it, and the status.
+type recorder struct {
+	options
+	rec      *recording.Recorder
+	reporter *metrics.Reporter
+	in, file *metrics.HopCounter
+	growing  *metrics.LeafState
+	disk     *metrics.LeafState
+
+	connected bool // at least once
+	written   uint64
+	errors    uint64
+	lost      uint64
+}
+
+// record records until the context ends.
+func record(ctx context.Context, o options) error {
+	r := &recorder{options: o, reporter: metrics.New("record", o.name)}
+	r.reporter.SetRoom(o.room)
+	r.reporter.SetRole(o.role)
+	r.in = r.reporter.Hop("in", "in", "tcp", o.stream)
+	r.file = r.reporter.Hop("file", "out", "file", o.recording.Dir+"/"+o.name)
+	r.growing, r.disk = r.reporter.Leaf("recorder growing"), r.reporter.Leaf("disk space")
+	o.recording.OnFrame = func(s h264.Stamp) {
+		r.in.Frame(s.Capture)
+		r.file.Frame(s.Capture)
+	}
+	var err error
+	if r.rec, err = recording.New(o.recording); err != nil {
+		return err
+	}
+	r.reporter.SetDetail(func() any { return r.rec.Status() })
+	g := run.NewGroup(ctx)
+	g.Go("", func(ctx context.Context) error { return r.reporter.Serve(ctx, o.status) })
+	g.Go("status", r.watch)
+	g.Go("stream", func(ctx context.Context) error {
+		b := run.Backoff{Min: reconnectMin, Max: reconnectMax}
+		return run.Restart(ctx, "stream "+o.stream, b, r.read)
+	})
+	err = g.Wait()
+	return errors.Join(err, r.rec.Close())
+}
+
+// read records one connection.
+func (r *recorder) read(ctx context.Context) error {
+	addr := r.stream
+	if r.connected || r.rec.Resuming() {
+		addr = r.buffered
+	}
+	src, err := tee.Open(ctx, "tcp://"+addr, tee.OpenOptions{ReadTimeout: readTimeout})
+	if err != nil {
+		r.in.SetState(metrics.Failed, err.Error())
+		return err
+	}
+	defer src.Close()
+	if r.connected {
+		r.rec.Rejoin("the connection to the stream was lost")
+	}
+	r.connected = true
+	r.in.SetAddress(addr)
+	r.in.SetState(metrics.OK, "")
+	err = r.copy(src)
+	if ctx.Err() == nil {
+		r.in.SetState(metrics.Failed, err.Error())
+	}
+	return err
+}
+
+func (r *recorder) copy(src io.Reader) error {
+	buf := make([]byte, readSize)
+	for {
+		n, err := src.Read(buf)
+		r.in.Add(n)
+		if _, werr := r.rec.Write(buf[:n]); werr != nil {
+			return werr
+		}
+		if err == io.EOF {
+			return errors.New("the stream ended")
+		}
+		if err != nil {
+			return fmt.Errorf("reading the stream: %w", err)
+		}
+	}
+}
+
+// watch brings what the recorder says into the status.
+func (r *recorder) watch(ctx context.Context) error {
+	tick := time.NewTicker(statusInterval)
+	defer tick.Stop()
+	for {
+		r.update(r.rec.Status())
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *recorder) update(s recording.Status) {
+	r.file.Add(int(s.Bytes - r.written))
+	r.in.ContinuityError(int(s.ContinuityErrors - r.errors))
+	r.file.Drop(int((s.LostBytes - r.lost) / 188))
+	r.written, r.errors, r.lost = s.Bytes, s.ContinuityErrors, s.LostBytes
+	r.file.SetState(metrics.State(s.State), s.Cause)
+	r.growing.Set(metrics.State(s.State), s.Cause)
+	r.disk.Set(diskState(s))
+}
+
+// diskState warns before the disk is full: at 20 % of it, and at 5 %.
+func diskState(s recording.Status) (metrics.State, string) {
+	if s.TotalBytes == 0 {
+		return metrics.Starting, "not measured yet"
+	}
+	free := 100 * float64(s.FreeBytes) / float64(s.TotalBytes)
+	switch cause := fmt.Sprintf("%.0f %% of the disk is free, %.1f hours", free, s.HoursLeft); {
+	case s.HoursLeft == 0:
+		return metrics.Failed, "full: " + cause
+	case free < 5:
+		return metrics.Degraded, "nearly full: " + cause
+	case free < 20 && s.HoursLeft < 24:
+		return metrics.Degraded, cause
+	}
+	return metrics.OK, ""
+}
