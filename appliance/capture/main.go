@@ -32,12 +32,6 @@ the box a group. The event file says at what size, rate and bitrate.
 
 Watch it with: ffplay tcp://127.0.0.1:8899`
 
-type cli struct {
-	Run    runCommand    `cmd:"" default:"withargs" help:"Capture (the default)."`
-	Worker workerCommand `cmd:"" hidden:""`
-	Slate  slateCommand  `cmd:"" hidden:""`
-}
-
 type runCommand struct {
 	Config  string `required:"" placeholder:"FILE" help:"The event file."`
 	Name    string `required:"" placeholder:"BOX" help:"The box in the event file that this is."`
@@ -48,13 +42,19 @@ type runCommand struct {
 	Clock   bool   `name:"box-clock" help:"This host is a videobox: ask the kernel whether boxd has its clock in sync."`
 }
 
+// children are the commands that capture starts itself, not for people.
+var children = map[string]func(context.Context) error{
+	"worker": func(ctx context.Context) error { return work(ctx, os.Stdin, os.Stdout) },
+	"slate":  func(context.Context) error { return encodeSlate() },
+}
+
 func main() {
-	var c cli
-	k := kong.Parse(&c, kong.Name("capture"), kong.Description(description), kong.Vars{"source": source.Help})
-	run.Main(func(ctx context.Context) error {
-		k.BindTo(ctx, (*context.Context)(nil))
-		return k.Run()
-	})
+	if len(os.Args) > 1 && children[os.Args[1]] != nil {
+		run.Main(children[os.Args[1]])
+	}
+	var c runCommand
+	kong.Parse(&c, kong.Name("capture"), kong.Description(description), kong.Vars{"source": source.Help})
+	run.Main(c.Run)
 }
 
 // Run is the parent.
@@ -99,20 +99,8 @@ func (c *runCommand) config() (parent.Config, error) {
 	return cfg, err
 }
 
-// workerCommand is the worker. The name is there to be seen in ps.
-type workerCommand struct {
-	Name string `help:"Of the box."`
-}
-
-// Run is the worker.
-func (c *workerCommand) Run(ctx context.Context) error {
-	return work(ctx, os.Stdin, os.Stdout)
-}
-
-type slateCommand struct{}
-
-// Run encodes one slate.
-func (slateCommand) Run() error {
+// encodeSlate is the slate child.
+func encodeSlate() error {
 	out := bufio.NewWriter(os.Stdout)
 	if err := parent.EncodeSlate(os.Stdin, out); err != nil {
 		return fmt.Errorf("slate: %w", err)

@@ -8,7 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/openvideobox/videobox/appliance/capture/internal/link"
@@ -111,10 +113,20 @@ func (w *workers) one(ctx context.Context) error {
 	if stalled := g.Wait(); errors.Is(stalled, errStalled) {
 		return stalled
 	}
-	if exit := proc.Wait(); exit != nil {
-		return exit
+	return ended(proc.Wait(), err)
+}
+
+// ended says why a worker is no more. The last line of its log, which Wait's
+// error holds, explains an exit but not a death by a signal.
+func ended(exit, read error) error {
+	status := new(exec.ExitError)
+	switch {
+	case exit == nil:
+		return read
+	case errors.As(exit, &status) && status.ProcessState.Sys().(syscall.WaitStatus).Signaled():
+		return status
 	}
-	return err
+	return exit
 }
 
 // passOn writes a child's log line as it is: it is in our format already.
@@ -135,7 +147,7 @@ func (w *workers) watch(ctx context.Context, proc *run.Process) error {
 			proc.Kill()
 			return fmt.Errorf("%w for %v; killed", errStalled, patience)
 		}
-		if err := clock.Wait(ctx, w.p.clk, last+int64(patience)+1); err != nil {
+		if err := clock.Sleep(ctx, w.p.clk, stall/8); err != nil {
 			return nil
 		}
 	}

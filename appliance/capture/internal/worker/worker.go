@@ -12,6 +12,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/openvideobox/videobox/appliance/capture/internal/link"
 	"github.com/openvideobox/videobox/drivers"
@@ -265,11 +267,13 @@ func (s *slate) draw(state drivers.State, cause string) (f *media.Frame, fresh b
 	return s.frame, true
 }
 
+// sentence is a cause as a slate says it.
 func sentence(state drivers.State, cause string) string {
 	if cause == "" {
 		return "Input: " + state.String()
 	}
-	return cause
+	first, size := utf8.DecodeRuneInString(cause)
+	return string(unicode.ToUpper(first)) + cause[size:]
 }
 
 // Serve receives the parent's messages: it returns the task first, then calls

@@ -1,0 +1,414 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/mpegts"
+)
+
+// binary builds capture once for all tests of the package.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "capture-test")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "capture")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %v\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := binary(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+const eventFile = `
+event: test of capture
+video: {size: 640x360, rate: 25, bitrate: 1000k}
+multicast: {interface: lo, ttl: 0}
+audio: {rate: 48000, channels: 2, bitrate: 128k, target_lufs: -16}
+boxes:
+  - name: box1
+    mac: "02:00:00:00:00:01"
+    address: 127.0.0.1
+    ports: {stream: %d, http: %d, status: %d}
+rooms:
+  - name: demo
+    camera: box1
+    mixer: {host: 127.0.0.1, engine: native}
+    output: {multicast: "239.255.98.7:5004", tcp: %d}
+`
+
+// box is a running capture.
+type box struct {
+	t              *testing.T
+	cmd            *exec.Cmd
+	stream, status string
+	config         string
+	log            *lockedBuffer
+	done           chan struct{}
+}
+
+// start runs capture on free ports.
+func start(t *testing.T, source string) *box {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := freePorts(t)
+	b := &box{
+		t: t, log: new(lockedBuffer), done: make(chan struct{}),
+		stream: fmt.Sprintf("127.0.0.1:%d", p+1), status: fmt.Sprintf("127.0.0.1:%d", p+2),
+		config: filepath.Join(t.TempDir(), "event.yaml"),
+	}
+	text := fmt.Sprintf(eventFile, p+1, p+10, p+2, p+20)
+	if err := os.WriteFile(b.config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.cmd = exec.Command(path, "--config", b.config, "--name", "box1", "--source", source, "--preset", "ultrafast")
+	b.cmd.Stderr = b.log
+	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := b.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		b.cmd.Wait()
+		close(b.done)
+	}()
+	t.Cleanup(b.stop)
+	return b
+}
+
+// freePorts finds a base from which on the ports that a capture listens on are
+// free at the moment.
+func freePorts(t *testing.T) int {
+	t.Helper()
+	for range 50 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := ln.Addr().(*net.TCPAddr).Port
+		ln.Close()
+		if p < 65000 && free(p) && free(p+1) && free(p+2) {
+			return p
+		}
+	}
+	t.Fatal("no three free ports in a row")
+	return 0
+}
+
+func free(port int) bool {
+	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err == nil {
+		ln.Close()
+	}
+	return err == nil
+}
+
+func (b *box) stop() {
+	b.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-b.done:
+	case <-time.After(10 * time.Second):
+		b.cmd.Process.Kill()
+		b.t.Error("capture didn't end within 10 s after SIGTERM")
+	}
+	if b.t.Failed() {
+		b.t.Logf("capture's log:\n%s", b.log)
+	}
+}
+
+// detail is what the tests read of the status.
+type detail struct {
+	Detail struct {
+		WorkerPID int    `json:"worker_pid"`
+		Restarts  uint64 `json:"worker_restarts"`
+		Live      bool   `json:"live"`
+		Input     struct {
+			Cause string `json:"cause"`
+		} `json:"input"`
+	} `json:"detail"`
+	State string `json:"state"`
+}
+
+func (b *box) detail() (d detail, err error) {
+	resp, err := http.Get("http://" + b.status + "/api/status")
+	if err != nil {
+		return d, err
+	}
+	defer resp.Body.Close()
+	return d, json.NewDecoder(resp.Body).Decode(&d)
+}
+
+// await asks for the status until it is as wanted.
+func (b *box) await(what string, want func(detail) bool) detail {
+	b.t.Helper()
+	deadline := time.Now().Add(15 * time.Second)
+	for time.Now().Before(deadline) {
+		if d, err := b.detail(); err == nil && want(d) {
+			return d
+		}
+		select {
+		case <-b.done:
+			b.t.Fatalf("capture ended while waiting until %s", what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	d, err := b.detail()
+	b.t.Fatalf("not within 15 s: %s (%+v, %v)", what, d, err)
+	return d
+}
+
+// dial connects a reader, as soon as the port is open.
+func (b *box) dial() net.Conn {
+	b.t.Helper()
+	b.await("the status page answers", func(detail) bool { return true })
+	conn, err := net.Dial("tcp", b.stream)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// reader keeps what a reader of the stream gets, and looks at it on the way.
+type reader struct {
+	mu    sync.Mutex
+	data  bytes.Buffer
+	probe *mpegts.Probe
+	err   error
+	next  chan struct{} // of capacity 1: more has come
+}
+
+func read(conn net.Conn) *reader {
+	r := &reader{probe: mpegts.NewProbe(), next: make(chan struct{}, 1)}
+	go func() {
+		_, err := io.Copy(r, conn)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.err = err; err == nil {
+			r.err = io.EOF
+		}
+	}()
+	return r
+}
+
+func (r *reader) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.data.Write(p)
+	r.probe.Write(p)
+	select {
+	case r.next <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+// until waits until the newest frame is as wanted.
+func (r *reader) until(t *testing.T, what string, want func(s h264.Stamp, rep mpegts.Report) bool) mpegts.Report {
+	t.Helper()
+	timeout := time.After(15 * time.Second)
+	for {
+		r.mu.Lock()
+		rep, err := r.probe.Report(), r.err
+		r.mu.Unlock()
+		switch {
+		case err != nil:
+			t.Fatalf("the reader was cut off while waiting for %s: %v", what, err)
+		case rep.Stamped > 0 && want(rep.Latest, rep):
+			return rep
+		}
+		select {
+		case <-r.next:
+		case <-timeout:
+			t.Fatalf("no %s within 15 s: %+v", what, rep)
+		}
+	}
+}
+
+func live(s h264.Stamp, _ mpegts.Report) bool { return s.Flags&h264.Slate == 0 && s.Capture != 0 }
+
+func slate(s h264.Stamp, _ mpegts.Report) bool { return s.Flags&h264.Slate != 0 }
+
+// TestReaderSurvivesTheWorker kills the worker, then stops it, while a reader
+// is connected: it must get every frame number once, without a break of any
+// kind, with the slate in between.
+func TestReaderSurvivesTheWorker(t *testing.T) {
+	b := start(t, "pattern")
+	r := read(b.dial())
+	r.until(t, "live picture", live)
+
+	pid := b.await("a worker runs", func(d detail) bool { return d.Detail.WorkerPID != 0 }).Detail.WorkerPID
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	r.until(t, "slate after SIGKILL", slate)
+	r.until(t, "live picture after SIGKILL", live)
+	t.Logf("live again %v after SIGKILL", time.Since(killed).Round(time.Millisecond))
+
+	d := b.await("another worker runs", func(d detail) bool { return d.Detail.WorkerPID != 0 && d.Detail.WorkerPID != pid })
+	if err := syscall.Kill(d.Detail.WorkerPID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	stopped := time.Now()
+	r.until(t, "slate after SIGSTOP", slate)
+	r.until(t, "live picture after SIGSTOP", live)
+	t.Logf("live again %v after SIGSTOP", time.Since(stopped).Round(time.Millisecond))
+	if d = b.await("both restarts are counted", func(d detail) bool { return d.Detail.Restarts == 2 }); !d.Detail.Live {
+		t.Error("the status doesn't say live")
+	}
+
+	start := r.until(t, "a frame", live).Latest.Frame
+	rep := r.until(t, "two more seconds", func(s h264.Stamp, _ mpegts.Report) bool { return s.Frame >= start+50 })
+	rep.MissingFrames = skipped(t, b, rep.MissingFrames)
+	if rep.Continuity != 0 || rep.VideoPTSJumps != 0 && rep.MissingFrames != 0 || rep.AudioPTSJumps != 0 || rep.PCRJumps != 0 ||
+		rep.MissingFrames != 0 || rep.DuplicateFrames != 0 || rep.BackwardFrames != 0 || rep.SyncLosses != 0 || rep.Discontinuities > 1 {
+		t.Errorf("faults: %v\n%+v", rep.Faults(), rep)
+	}
+	if rep.SlateFrames < 5 || rep.LiveFrames < 60 {
+		t.Errorf("%d slate frames, %d live ones", rep.SlateFrames, rep.LiveFrames)
+	}
+}
+
+// skipped takes from missing what capture says that it skipped: on a machine
+// with too much to do, whole frames are left out and counted.
+func skipped(t *testing.T, b *box, missing uint64) uint64 {
+	t.Helper()
+	if missing == 0 {
+		return 0
+	}
+	resp, err := http.Get("http://" + b.status + "/api/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var s struct {
+		Detail struct {
+			Stream struct{ Skipped uint64 } `json:"stream"`
+		} `json:"detail"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d frames missing, %d counted as skipped", missing, s.Detail.Stream.Skipped)
+	return missing - min(missing, s.Detail.Stream.Skipped)
+}
+
+// TestParentsDeathEndsTheWorker kills the parent: its children end at once.
+func TestParentsDeathEndsTheWorker(t *testing.T) {
+	b := start(t, "pattern")
+	pid := b.await("a worker runs", func(d detail) bool { return d.Detail.WorkerPID != 0 && d.Detail.Live }).Detail.WorkerPID
+	b.cmd.Process.Kill()
+	<-b.done
+	deadline := time.Now().Add(5 * time.Second)
+	for syscall.Kill(pid, 0) == nil && !zombie(pid) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the worker %d is still there 5 s after its parent", pid)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// zombie says whether a process is dead and only not waited for by init, which
+// some containers don't have.
+func zombie(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(stat), ") Z ")
+}
+
+// TestNoDeviceIsAPictureThatSaysSo sends the slate from the first frame on.
+func TestNoDeviceIsAPictureThatSaysSo(t *testing.T) {
+	b := start(t, "v4l2:/dev/video-none")
+	r := read(b.dial())
+	r.until(t, "slate", slate)
+	d := b.await("the cause is known", func(d detail) bool { return strings.Contains(d.Detail.Input.Cause, "/dev/video-none") })
+	if d.Detail.Live || d.State != "degraded" {
+		t.Errorf("live %v, state %s", d.Detail.Live, d.State)
+	}
+	rep := r.until(t, "two seconds of slate", func(_ h264.Stamp, rep mpegts.Report) bool { return rep.SlateFrames >= 50 })
+	if f := rep.Faults(); len(f) != 0 {
+		t.Errorf("faults: %v", f)
+	}
+}
+
+// TestStartErrorsAreOneLine runs capture with what can't work.
+func TestStartErrorsAreOneLine(t *testing.T) {
+	b := start(t, "pattern")
+	b.await("it runs", func(detail) bool { return true })
+	path, _ := binary()
+	_, port, _ := net.SplitHostPort(b.stream)
+	for _, c := range []struct {
+		name, want string
+		args       []string
+	}{
+		{"port in use", port, []string{"--config", b.config, "--name", "box1", "--source", "pattern"}},
+		{"missing film", "no such file", []string{"--config", b.config, "--name", "box1", "--source", "/none.mp4"}},
+		{"unknown box", "box9", []string{"--config", b.config, "--name", "box9", "--source", "pattern"}},
+		{"no event", "none.yaml", []string{"--config", "none.yaml", "--name", "box1"}},
+		{"odd device", "v4l2:/dev/videoN", []string{"--config", b.config, "--name", "box1", "--source", "v4l2:video0"}},
+		{"odd sound", "hw:CARD,DEVICE", []string{"--config", b.config, "--name", "box1", "--source", "v4l2:/dev/video0,pulse"}},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		out, err := exec.CommandContext(ctx, path, c.args...).CombinedOutput()
+		cancel()
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		if err == nil || len(lines) != 1 || !strings.Contains(lines[0], c.want) {
+			t.Errorf("%s: %v, want one line with %q:\n%s", c.name, err, c.want, out)
+		}
+	}
+}
+
+func TestHelpTeaches(t *testing.T) {
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _ := exec.Command(path, "--help").CombinedOutput()
+	for _, want := range []string{"ffplay tcp://", "--source", "pattern", "v4l2:/dev/videoN", "deck"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("--help doesn't mention %s:\n%s", want, out)
+		}
+	}
+}
+
+// lockedBuffer is a log that is written and read at the same time.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
