@@ -84,13 +84,11 @@ func (t *Timeline) Video(dts uint32, cts int32, key bool, au []byte) {
 		u.DTS = ms*ticksPerMS + t.offset
 		u.PTS = u.DTS + int64(cts)*ticksPerMS
 	}
-	if len(t.pending) > 0 || t.first == 0 {
+	if t.first == 0 || u.PTS < t.first {
 		t.first = u.PTS
-		t.emit(u)
-		t.release()
-		return
 	}
 	t.emit(u)
+	t.release()
 }
 
 func (t *Timeline) begin(ms int64, stamped bool) {

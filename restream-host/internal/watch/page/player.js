@@ -107,6 +107,7 @@ class Player {
   // ahead of a hole is jumped to, else loading is started again, else all.
   watchdog() {
     const now = performance.now(), v = this.video;
+    this.catchUp();
     if (!this.url || !this.wanted || document.hidden || v.currentTime !== this.moved.time) {
       if (v.currentTime !== this.moved.time && v.currentTime > 0) this.settle();
       this.moved = { time: v.currentTime, at: now, tries: 0 };
@@ -126,6 +127,13 @@ class Player {
     } else if (stood > 12000) {
       this.moved = { time: v.currentTime, at: now, tries: 0 };
     }
+  }
+
+  // catchUp plays a little faster after a stall, until live is reached again.
+  catchUp() {
+    const late = this.behind, fast = this.video.playbackRate > 1;
+    const rate = this.hls && late > (fast ? 0.5 : 3) && late < 15 ? 1.05 : 1;
+    if (this.video.playbackRate !== rate) this.video.playbackRate = rate;
   }
 
   bufferedAfter(t) {

@@ -120,8 +120,7 @@ function show() {
   const why = away(room);
   set($("away"), why);
   $("title").textContent = room.name + (room.building ? `, building ${room.building}` : "");
-  $("hint").textContent = "Keys: space plays and pauses, m turns the sound on and off, f fills the screen. Other players: " +
-    location.origin + room.playlist;
+  set($("address"), location.origin + room.playlist);
   const playing = !video.paused;
   set($("play"), playing ? "Pause" : "Play");
   set($("mute"), video.muted ? "Sound on" : "Sound off");
@@ -138,7 +137,7 @@ function state(why, playing) {
   if (why) { set(e, room() && !room().live ? "Off air" : "Waiting"); return; }
   if (!playing) { set(e, player.wanted ? "Loading" : "Paused"); return; }
   const d = player.delay;
-  const age = d < 0 ? "" : `, ${d.toFixed(0)} s after the room`;
+  const age = d < 0 ? "" : `, ${d.toFixed(0)} s delay`;
   set(e, (late ? `${player.behind.toFixed(0)} s behind live` : "Live") + (late ? "" : age));
 }
 
