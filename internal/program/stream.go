@@ -57,6 +57,8 @@ type Stream struct {
 	idrID   uint32
 	buf     []byte
 	stats   Stats
+
+	wake chan struct{} // of capacity 1: the encoder has gone
 }
 
 // NewStream writes to w, whole packets a call. Errors of w are returned by
@@ -65,7 +67,7 @@ func NewStream(c Config, w io.Writer, o Options) *Stream {
 	if o.Clock == nil {
 		o.Clock = clock.System
 	}
-	s := &Stream{cfg: c, o: o, pos: -1, epoch: c.Epoch(), idrID: ^uint32(0)}
+	s := &Stream{cfg: c, o: o, pos: -1, epoch: c.Epoch(), idrID: ^uint32(0), wake: make(chan struct{}, 1)}
 	// A restarted program goes on in PTS but not in its counters: the
 	// indicator on the first packets tells receivers of multicast so.
 	s.mux = mpegts.NewMuxer(w, mpegts.Options{Discontinuity: true})
@@ -98,6 +100,10 @@ func (s *Stream) SetAbsent(absent bool) {
 	s.absent = absent
 	if absent {
 		s.wantKey = true
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -144,7 +150,8 @@ func (s *Stream) fillTo(n int64) error {
 		return nil
 	}
 	for s.next < n {
-		if s.pos >= 0 && s.slate != nil {
+		if s.slate != nil && (s.pos >= 0 || s.wantKey) { // what follows is an IDR
+			s.pos = max(s.pos, 0)
 			if err := s.writeSlate(); err != nil {
 				return err
 			}
@@ -259,7 +266,15 @@ func (s *Stream) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := clock.Sleep(ctx, s.o.Clock, wait); err != nil {
+		due, stop := s.o.Clock.After(s.o.Clock.Now() + int64(wait))
+		select {
+		case <-due:
+		case <-s.wake:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		stop()
+		if err != nil {
 			return err
 		}
 	}
