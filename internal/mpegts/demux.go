@@ -59,7 +59,6 @@ type demuxer struct {
 	h         Handler
 	primed    bool
 	delivered bool
-	nals      [][]byte
 }
 
 // run drives mediacommon's reader. It sees a program of constant tables (see

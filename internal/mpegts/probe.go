@@ -29,7 +29,8 @@ var DefaultLimits = Limits{Tables: 100 * time.Millisecond, PCR: 40 * time.Millis
 // continuity, PAT, PMT and PCR intervals, PCR and PTS), and by the stamps in
 // it whether frames are missing, doubled or out of order. It takes streams of
 // other muxers too. Intervals are measured in the stream's own time: packets
-// between two PCRs are taken to be evenly spread. Use NewProbe.
+// between two PCRs are taken to be evenly spread. Use NewProbe. It is not safe for
+// use by several goroutines at once.
 type Probe struct {
 	Limits Limits // set before the first Write
 
