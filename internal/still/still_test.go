@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"image/color"
-	"image/jpeg"
+	gojpeg "image/jpeg"
 	"math"
 	"testing"
 
+	"github.com/openvideobox/videobox/internal/codec/jpeg"
 	"github.com/openvideobox/videobox/internal/codec/openh264"
 	"github.com/openvideobox/videobox/internal/codec/x264"
 	"github.com/openvideobox/videobox/internal/media"
@@ -46,7 +47,7 @@ func TestKeyframeBecomesJPEG(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		img, err := jpeg.Decode(bytes.NewReader(data))
+		img, err := gojpeg.Decode(bytes.NewReader(data))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +94,7 @@ func TestFrameIsLeftAlone(t *testing.T) {
 	defer e.Close()
 	data, err := e.Frame([]byte("head"), f, 160, 80)
 	if err != nil {
-		if errors.Is(err, openh264.ErrNoCgo) {
+		if errors.Is(err, jpeg.ErrNoCgo) {
 			t.Skip("needs cgo")
 		}
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func TestFrameIsLeftAlone(t *testing.T) {
 	if !bytes.HasPrefix(data, []byte("head\xff\xd8")) {
 		t.Errorf("not appended: % x", data[:8])
 	}
-	img, err := jpeg.Decode(bytes.NewReader(data[4:]))
+	img, err := gojpeg.Decode(bytes.NewReader(data[4:]))
 	if err != nil {
 		t.Fatal(err)
 	}
