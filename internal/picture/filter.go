@@ -8,6 +8,13 @@ type filter struct {
 	from, to, taps int
 	start          []int32
 	weight         []uint16 // taps for each output
+	pairs          []pair   // the same for two taps, else nil
+}
+
+// pair is a filter of two taps: the weight of the second, the first has the rest.
+type pair struct {
+	start  uint32
+	second int32
 }
 
 // one is the weights' sum. 8 bits let blend keep four products in a register.
@@ -35,6 +42,12 @@ func newFilter(from, to int) *filter {
 		start := min(first[i], from-f.taps)
 		f.start[i] = int32(start)
 		copy(f.weight[i*f.taps+first[i]-start:], w)
+	}
+	if f.taps == 2 {
+		f.pairs = make([]pair, to)
+		for i := range f.pairs {
+			f.pairs[i] = pair{uint32(f.start[i]), int32(f.weight[2*i+1])}
+		}
 	}
 	return f
 }
@@ -153,11 +166,13 @@ func (f *filter) resize(dst, src []byte) {
 }
 
 func (f *filter) resize2(dst, src []byte) {
-	start, w := f.start[:len(dst)], f.weight[:2*len(dst)]
+	pairs := f.pairs[:len(dst)]
 	for i := range dst {
-		at := uint(start[i])
-		pair := src[at : at+2 : at+2]
-		dst[i] = byte((uint32(pair[0])*uint32(w[2*i]) + uint32(pair[1])*uint32(w[2*i+1]) + 128) >> 8)
+		k := pairs[i]
+		p := src[k.start:]
+		p = p[:2]
+		a, b := int32(p[0]), int32(p[1])
+		dst[i] = byte((a<<8 + (b-a)*k.second + 128) >> 8)
 	}
 }
 
