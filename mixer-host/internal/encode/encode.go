@@ -2,8 +2,8 @@
 // H.264 and put, with one AAC stream that all share, into a transport stream,
 // which a ring serves by TCP, by TCP with a delay, and by multicast.
 //
-// The engine never waits for more than a frame's time: a frame that finds the
-// encoders busy is skipped, counted, and the clock in the stream goes on. Tested
+// The engine never waits for long: a frame that finds the encoders busy until it
+// is patience late is skipped, counted, and the clock in the stream goes on. Tested
 // with internal/mpegts's probe and ffmpeg.
 package encode
 
@@ -101,10 +101,13 @@ func (e *Encoder) Run(ctx context.Context) error {
 	return err
 }
 
+// patience is how late a frame may be when the encoders take it.
+const patience = 200 * time.Millisecond
+
 // Video encodes a frame of the mix. When the frame before is still being encoded
-// it waits, but not beyond the frame's own time.
+// it waits, within its patience.
 func (e *Encoder) Video(f *media.Frame, m engine.Meta) bool {
-	if !e.wait(media.FrameTime(m.Frame+1, e.o.Rate)) {
+	if !e.wait(media.FrameTime(m.Frame, e.o.Rate) + int64(patience)) {
 		e.load.skip()
 		e.report()
 		return false
@@ -181,14 +184,14 @@ func (e *Encoder) Load() float64 {
 type Output struct {
 	Name    string        `json:"name"`
 	Stream  program.Stats `json:"stream"`
-	Readers int           `json:"readers"`
+	Readers int           `json:"readers"` // by TCP
 }
 
 // Outputs may be called at any time.
 func (e *Encoder) Outputs() []Output {
 	list := make([]Output, len(e.outputs))
 	for i, x := range e.outputs {
-		list[i] = Output{Name: x.Name, Stream: x.stream.Stats(), Readers: x.ring.Stats().Readers}
+		list[i] = Output{Name: x.Name, Stream: x.stream.Stats(), Readers: x.tcp.Snapshot().Readers + x.buffered.Snapshot().Readers}
 	}
 	return list
 }

@@ -152,15 +152,21 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
+// patience is how late the loop may be and still make every frame. A busy
+// machine makes a process wait for its turn; frames cost a third of their time,
+// so that it catches up.
+const patience = 160 * time.Millisecond
+
 // after is the frame that follows n: the next one, or, when making n took so
-// long that the time of later ones has come, the last of those.
+// long that the loop is late beyond its patience, the one whose time it is.
 func (e *Engine) after(n int64) int64 {
-	now := media.FrameAt(e.o.Clock.Now(), e.o.Rate)
-	if now <= n+1 {
+	now := e.o.Clock.Now()
+	if now-media.FrameTime(n+1, e.o.Rate) <= int64(patience) {
 		return n + 1
 	}
-	e.skipped.Add(uint64(now - n - 1))
-	return now
+	due := media.FrameAt(now, e.o.Rate)
+	e.skipped.Add(uint64(due - n - 1))
+	return due
 }
 
 // tick makes output frame n and its sound.
@@ -263,6 +269,3 @@ type Stats struct {
 func (e *Engine) Stats() Stats {
 	return Stats{Skipped: e.skipped.Load(), Composed: e.composed.Load()}
 }
-
-// Sources are the roles and names, in the order of the event file.
-func (e *Engine) Sources() []Source { return e.o.Sources }

@@ -121,3 +121,36 @@ func (in *input) sound(pos int64, dst []int16) {
 	in.Source.Sound(pos, dst)
 	in.meter.Write(dst)
 }
+
+// SourceState is a source as the control page shows it.
+type SourceState struct {
+	Role    string       `json:"role"`
+	Name    string       `json:"name"`
+	Address string       `json:"address"`
+	Phase   source.Phase `json:"phase"`
+	Cause   string       `json:"cause,omitempty"`
+	AgeMS   float64      `json:"age_ms"`  // since a picture was decoded; -1: never
+	Missing uint64       `json:"missing"` // output frames without a new picture
+	Slated  uint64       `json:"slated"`  // output frames with the source's slate
+}
+
+func (in *input) snapshot(now int64) SourceState {
+	st := in.Source.State()
+	s := SourceState{
+		Role: in.Role(), Name: in.Name(), Address: in.Address(), Phase: st.Phase, Cause: st.Cause,
+		AgeMS: -1, Missing: in.missing.Load(), Slated: in.slated.Load(),
+	}
+	if !st.Decoded.IsZero() {
+		s.AgeMS = float64(now-st.Decoded.UnixNano()) / 1e6
+	}
+	return s
+}
+
+// SourceStates may be called at any time.
+func (e *Engine) SourceStates() []SourceState {
+	list := make([]SourceState, len(e.sources))
+	for i, in := range e.sources {
+		list[i] = in.snapshot(e.o.Clock.Now())
+	}
+	return list
+}

@@ -17,6 +17,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -218,7 +219,9 @@ func (s *Source) connect(ctx context.Context) error {
 	s.mu.Lock()
 	s.lastTap = t
 	s.mu.Unlock()
-	s.set(NoData, "connected to "+s.place()+", no picture yet")
+	if s.State().Phase != NoData { // else the cause of before is still true
+		s.set(NoData, "waiting for data from "+s.place())
+	}
 	g := run.NewGroup(ctx)
 	c := &connection{source: s, units: make(chan unit, maxUnits)}
 	g.Go("", func(context.Context) error {
@@ -241,14 +244,23 @@ func (s *Source) connect(ctx context.Context) error {
 func (s *Source) lost(what string, err error) {
 	var errno syscall.Errno
 	var timeout interface{ Timeout() bool }
+	phase := Connecting
 	switch {
 	case errors.As(err, &errno):
 		what += " (" + errno.Error() + ")"
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.connected():
+		phase, what = NoData, fmt.Sprintf("no data from %s for %v", s.place(), silence)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		what += " (no answer)"
 	default:
 		what += " (" + err.Error() + ")"
 	}
-	s.set(Connecting, what+", retrying")
+	s.set(phase, what+", retrying")
 	s.o.Hop.SetState(metrics.Failed, what)
+}
+
+func (s *Source) connected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase != Connecting
 }
