@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/openvideobox/videobox/appliance/internal/peers"
+	"github.com/openvideobox/videobox/appliance/internal/self"
+	"github.com/openvideobox/videobox/appliance/internal/watch"
+	"github.com/openvideobox/videobox/internal/event"
+	"github.com/openvideobox/videobox/internal/metrics"
+	"github.com/openvideobox/videobox/internal/notices"
+	"github.com/openvideobox/videobox/internal/run"
+)
+
+// server is the program.
+type server struct {
+	box      self.Self
+	stream   *watch.Watcher
+	hop      *metrics.HopCounter
+	peers    *peers.Peers
+	reporter *metrics.Reporter
+	health   *health
+	preview  *preview
+	files    *files
+	proxy    *proxy
+}
+
+func newServer(box self.Self, recordings string) *server {
+	s := &server{box: box, reporter: metrics.New("boxd", box.Box.Name)}
+	s.reporter.SetRoom(box.Room)
+	s.reporter.SetRole(box.Role)
+	s.hop = s.reporter.Hop("stream", "in", "tcp", box.StreamAddr())
+	s.stream = watch.New(box.StreamAddr(), s.hop)
+	s.peers = peers.New(map[string]string{
+		"capture": box.Box.StatusAddr("capture"),
+		"record":  box.Box.StatusAddr("record"),
+	})
+	s.health = newHealth(s.reporter)
+	s.preview = &preview{stream: s.stream}
+	s.files = &files{dir: recordings, name: box.Box.Name, lock: newLock(box.Event.Secrets.Box)}
+	s.proxy = &proxy{addr: box.StreamAddr(), room: make(chan struct{}, maxProxied)}
+	s.reporter.SetDetail(func() any { return s.detail() })
+	return s
+}
+
+// serve serves until the context ends.
+func serve(ctx context.Context, box self.Self, recordings, addr string) error {
+	s := newServer(box, recordings)
+	defer s.preview.close()
+	if addr == "" {
+		addr = event.Listen(box.Box.HTTPAddr)
+	}
+	l, err := run.Listen(ctx, addr)
+	if err != nil {
+		return err
+	}
+	g := run.NewGroup(ctx)
+	g.Go("stream", s.stream.Run)
+	g.Go("programs", func(ctx context.Context) error { return s.peers.Run(ctx, s.judge) })
+	g.Go("", func(ctx context.Context) error { return run.ServeListener(ctx, l, s.handler()) })
+	return g.Wait()
+}
+
+func (s *server) handler() http.Handler {
+	mux := http.NewServeMux()
+	status := s.reporter.Handler()
+	mux.Handle("GET /api/status", status)
+	mux.Handle("GET /metrics", status)
+	mux.Handle("GET /healthz", status)
+	mux.HandleFunc("GET /{$}", s.servePage)
+	mux.HandleFunc("GET /api/page", s.serveRows)
+	mux.HandleFunc("GET /page/{file}", servePageFile)
+	mux.Handle("GET /preview.jpg", s.preview)
+	mux.Handle("GET /stream.ts", s.proxy)
+	mux.Handle("GET /licenses", notices.Handler())
+	mux.Handle("GET /licenses/", notices.Handler())
+	mux.Handle("GET /recordings/", s.files.handler())
+	return guarded(mux)
+}
+
+// guarded adds what keeps a browser from doing more with a page than it says:
+// everything comes from the box itself.
+func guarded(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		h.ServeHTTP(w, r)
+	})
+}
+
+// detail is boxd's part of its status.
+type detail struct {
+	Address    addresses    `json:"address"`
+	Stream     streamDetail `json:"stream"`
+	Capture    peers.Peer   `json:"capture"`
+	Record     peers.Peer   `json:"record"`
+	Recordings bool         `json:"recordings"` // can be fetched: credentials are set
+}
+
+type addresses struct {
+	Stream    string `json:"stream"`
+	Buffered  string `json:"buffered"`
+	HTTP      string `json:"http"`
+	Multicast string `json:"multicast,omitempty"`
+}
+
+func (s *server) detail() detail {
+	b := s.box.Box
+	return detail{
+		Address: addresses{"tcp://" + b.StreamAddr, "tcp://" + b.BufferedAddr, "http://" + b.HTTPAddr, b.Multicast},
+		Stream:  s.streamDetail(), Capture: s.peers.Get("capture"), Record: s.peers.Get("record"),
+		Recordings: s.files.lock.usable(),
+	}
+}

@@ -1,0 +1,39 @@
+// Command boxd is a box's page and API: what it sends, how it is, what it has
+// recorded.
+package main
+
+import (
+	"context"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/openvideobox/videobox/appliance/internal/self"
+	"github.com/openvideobox/videobox/internal/run"
+)
+
+const description = `Serves the page and the API of one box: / (also for phones), /api/status,
+/metrics, /healthz, /preview.jpg, /stream.ts, /licenses, and, with the event's
+box credentials, /recordings/.
+
+  boxd --config event.yaml --name box1 --recordings /srv/recordings`
+
+type cli struct {
+	Config     string `required:"" placeholder:"FILE" help:"The event file."`
+	Name       string `required:"" placeholder:"BOX" help:"The box in the event file that this is."`
+	Recordings string `default:"/perm/recordings" placeholder:"DIR" help:"Where record puts its files."`
+	HTTP       string `name:"http" placeholder:"HOST:PORT" help:"Where to serve instead of the event's address."`
+}
+
+func main() {
+	var c cli
+	kong.Parse(&c, kong.Name("boxd"), kong.Description(description))
+	run.Main(c.run)
+}
+
+func (c cli) run(ctx context.Context) error {
+	box, err := self.Load(c.Config, c.Name)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, box, c.Recordings, c.HTTP)
+}

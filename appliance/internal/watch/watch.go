@@ -1,0 +1,104 @@
+// Package watch reads a box's own stream as any TCP reader gets it and keeps
+// the newest keyframe and stamp, so that what a page or a screen shows proves
+// what is sent.
+package watch
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/media"
+	"github.com/openvideobox/videobox/internal/metrics"
+	"github.com/openvideobox/videobox/internal/mpegts"
+	"github.com/openvideobox/videobox/internal/run"
+	"github.com/openvideobox/videobox/internal/tee"
+)
+
+// readTimeout ends a connection that brings nothing: a box's stream never
+// stops.
+const readTimeout = 3 * time.Second
+
+// Watcher follows one stream. Its methods may be called from any goroutine.
+type Watcher struct {
+	addr string
+	hop  *metrics.HopCounter
+
+	mu  sync.Mutex
+	now Newest
+}
+
+// Newest is what the stream brought last.
+type Newest struct {
+	Stamp    h264.Stamp
+	Stamped  bool
+	Frame    time.Time // when the newest frame came; zero before the first
+	Keyframe []byte    // newest access unit that decodes alone; not to be changed
+	KeyTime  time.Time // when it came
+	KeyStamp h264.Stamp
+}
+
+// New returns a watcher of the stream at host:port, which counts on the hop.
+func New(addr string, hop *metrics.HopCounter) *Watcher { return &Watcher{addr: addr, hop: hop} }
+
+// Run reads until the context ends, and connects again when the stream breaks.
+func (w *Watcher) Run(ctx context.Context) error {
+	b := run.Backoff{Min: 100 * time.Millisecond, Max: time.Second}
+	return run.Restart(ctx, "stream "+w.addr, b, func(ctx context.Context) error {
+		err := w.read(ctx)
+		if ctx.Err() == nil {
+			w.hop.SetState(metrics.Failed, err.Error())
+		}
+		return err
+	})
+}
+
+func (w *Watcher) read(ctx context.Context) error {
+	src, err := tee.Open(ctx, "tcp://"+w.addr, tee.OpenOptions{ReadTimeout: readTimeout})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	w.hop.SetState(metrics.OK, "")
+	if err := mpegts.Demux(counted{src, w.hop}, w); err != nil {
+		return err
+	}
+	return errors.New("the stream ended")
+}
+
+type counted struct {
+	r   io.Reader
+	hop *metrics.HopCounter
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.hop.Add(n)
+	return n, err
+}
+
+// Video takes an access unit of the stream.
+func (w *Watcher) Video(u media.Unit) {
+	stamp, stamped := h264.FindStamp(u.Data)
+	w.hop.Frame(stamp.Capture)
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now.Stamp, w.now.Stamped, w.now.Frame = stamp, stamped, now
+	if u.Key {
+		w.now.Keyframe, w.now.KeyTime, w.now.KeyStamp = u.Data, now, stamp
+	}
+}
+
+// Audio passes over the sound.
+func (w *Watcher) Audio(media.Unit) {}
+
+// Newest is what the stream brought last.
+func (w *Watcher) Newest() Newest {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
