@@ -63,7 +63,7 @@ type room struct {
 	variants [][]byte // multivariant playlist by origin, the last good one
 }
 
-// New makes a cache; Run fills it.
+// New makes a cache; Start fills it.
 func New(c Config) *Cache {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -96,8 +96,8 @@ func (c *Cache) newStream(room, rendition string) *stream {
 	return s
 }
 
-// Run polls until ctx ends.
-func (c *Cache) Run(ctx context.Context) error {
+// Start begins to poll, until ctx ends.
+func (c *Cache) Start(ctx context.Context) {
 	c.group = run.NewGroup(ctx)
 	for _, r := range c.rooms {
 		for i := range c.Origins {
@@ -107,6 +107,10 @@ func (c *Cache) Run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// Wait waits for the end of what Start began.
+func (c *Cache) Wait() error {
 	err := c.group.Wait()
 	c.client.CloseIdleConnections()
 	return err

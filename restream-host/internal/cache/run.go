@@ -37,7 +37,8 @@ func Serve(ctx context.Context, e *event.Event, self event.Cache, l net.Listener
 	}
 	c.Reporter.SetDetail(func() any { return map[string]any{"store": c.Store()} })
 	g := run.NewGroup(ctx)
-	g.Go("", c.Run)
+	c.Start(g.Context())
+	g.Go("", func(context.Context) error { return c.Wait() })
 	g.Go("http", func(ctx context.Context) error { return run.ServeListener(ctx, l, c.site(e)) })
 	return g.Wait()
 }

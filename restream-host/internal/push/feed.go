@@ -52,6 +52,7 @@ func (f *feed) Video(u media.Unit) {
 		f.meter.Drop(1)
 		return
 	}
+	f.needKey = false
 	near := f.last[media.Video]
 	switch {
 	case stamped:
@@ -73,7 +74,7 @@ func (f *feed) Video(u media.Unit) {
 		f.log.restart()
 		f.last[media.Audio] = 0
 	}
-	f.needKey, f.begun = false, true
+	f.begun = true
 	f.last[media.Video] = at.DTS
 	f.meter.Frame(at.capture)
 	f.log.add(at)
