@@ -111,6 +111,16 @@ func (h *Held) Advance(d time.Duration) { h.Set(h.Now() + int64(d)) }
 // Next waits until somebody waits for the clock and moves it to the earliest
 // instant that is waited for. It returns that instant.
 func (h *Held) Next(ctx context.Context) (int64, error) {
+	first, err := h.Waited(ctx)
+	if err == nil {
+		h.Set(first)
+	}
+	return first, err
+}
+
+// Waited waits until somebody waits for the clock, and says for which instant,
+// the earliest: who only does something between two waits is done with it then.
+func (h *Held) Waited(ctx context.Context) (int64, error) {
 	for {
 		h.mu.Lock()
 		first := int64(-1)
@@ -122,7 +132,6 @@ func (h *Held) Next(ctx context.Context) (int64, error) {
 		changed := h.changed
 		h.mu.Unlock()
 		if first >= 0 {
-			h.Set(first)
 			return first, nil
 		}
 		select {

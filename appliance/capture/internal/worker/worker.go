@@ -116,10 +116,11 @@ func (w *Worker) first(ctx context.Context) (n int64, err error) {
 	until := w.clk.Now() + settle
 	for {
 		now := w.clk.Now()
+		s, _ := w.in.signal(now)
 		if t := w.in.newest(); t != 0 {
 			return w.grid.of(t), nil
 		}
-		if s, _ := w.in.signal(now); now >= until || s != drivers.Starting {
+		if now >= until || s != drivers.Starting {
 			return media.FrameAt(now, w.grid.rate) + 1, nil
 		}
 		if err := w.pause(ctx, until); err != nil {

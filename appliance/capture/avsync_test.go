@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/mpegts"
+	"github.com/openvideobox/videobox/internal/picture"
+)
+
+// TestFlashAndBeepCoincide measures A/V offset as a viewer would have it: from
+// the received stream, decoded by ffmpeg, by the time stamps of both tracks.
+func TestFlashAndBeepCoincide(t *testing.T) {
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		t.Skip("needs ffmpeg: apt install ffmpeg")
+	}
+	b := start(t, "pattern")
+	r := read(b.dial())
+	r.until(t, "six seconds", func(_ h264.Stamp, rep mpegts.Report) bool { return rep.Frames >= 150 })
+	r.mu.Lock()
+	path := filepath.Join(t.TempDir(), "stream.ts")
+	err := os.WriteFile(path, r.data.Bytes(), 0o644)
+	r.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	offsets := avOffsets(t, path, 640, 360)
+	if len(offsets) < 4 {
+		t.Fatalf("%d flashes with a beep in six seconds", len(offsets))
+	}
+	t.Logf("sound after picture by %v", offsets)
+	for _, d := range offsets {
+		if d.Abs() > 40*time.Millisecond {
+			t.Errorf("A/V offset %v, want 40ms at most", d)
+		}
+	}
+}
+
+// avOffsets says for each flash of the test pattern in a stream of that size by
+// how much its beep comes later.
+func avOffsets(t *testing.T, path string, width, height int) (offsets []time.Duration) {
+	t.Helper()
+	dir := t.TempDir()
+	video, audio := filepath.Join(dir, "video"), filepath.Join(dir, "audio")
+	flash := picture.Flash(picture.Rect{W: width, H: height})
+	out, err := exec.Command("ffmpeg", "-v", "error", "-nostdin", "-copyts", "-i", path,
+		"-map", "0:v", "-vf", fmt.Sprintf("crop=%d:%d:%d:%d,signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=%s",
+			flash.W, flash.H, flash.X, flash.Y, video), "-f", "null", "-",
+		// A millisecond a block is the resolution of the onset.
+		"-map", "0:a", "-af", "asetnsamples=n=48,astats=metadata=1:reset=1,ametadata=print:key=lavfi.astats.Overall.Peak_level:file="+audio,
+		"-f", "null", "-").CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("ffmpeg: %v\n%s", err, out)
+	}
+	// Onset of the beep: 12 dB below its level of -18 dBFS, reached within its
+	// ramp of two milliseconds.
+	beeps := onsets(t, audio, -30)
+	for _, at := range onsets(t, video, 180) {
+		if i := slices.IndexFunc(beeps, func(b time.Duration) bool { return (b - at).Abs() < 500*time.Millisecond }); i >= 0 {
+			offsets = append(offsets, beeps[i]-at)
+		}
+	}
+	return offsets
+}
+
+// onsets are the times at which the values that a metadata filter printed go
+// over a threshold, those at the very start left out.
+func onsets(t *testing.T, path string, threshold float64) (at []time.Duration) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var now time.Duration
+	over := true
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if _, text, ok := strings.Cut(s.Text(), "pts_time:"); ok {
+			seconds, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				t.Fatalf("%s: %q", path, s.Text())
+			}
+			now = time.Duration(seconds * float64(time.Second))
+			continue
+		}
+		_, text, _ := strings.Cut(s.Text(), "=")
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil { // -inf of digital silence parses; what else there is doesn't matter
+			continue
+		}
+		if v > threshold && !over {
+			at = append(at, now)
+		}
+		over = v > threshold
+	}
+	return at
+}

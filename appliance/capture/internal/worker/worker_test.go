@@ -1,0 +1,339 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/openvideobox/videobox/appliance/capture/internal/link"
+	"github.com/openvideobox/videobox/drivers"
+	"github.com/openvideobox/videobox/internal/clock"
+	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/media"
+	"github.com/openvideobox/videobox/internal/program"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const rate = 25
+
+// began is a whole second.
+const began = int64(1_800_000_000_000_000_000)
+
+func shape() program.Config {
+	return program.Config{Width: 64, Height: 36, Rate: rate, Bitrate: 500_000, AudioBitrate: 64_000}
+}
+
+// encoder is a fake that gives a frame's first luma sample as its code, and
+// takes as long as a test says.
+type encoder struct {
+	clk  *clock.Held
+	slow time.Duration
+}
+
+func (e *encoder) Encode(f *media.Frame, n int64, key bool) ([]byte, bool, error) {
+	if e.slow > 0 {
+		e.clk.Advance(e.slow)
+	}
+	return []byte{f.Y[0]}, key || n%rate == 0, nil
+}
+
+// sent is what the parent would get.
+type sent struct {
+	pictures chan program.Picture
+	sounds   chan program.Sound
+	mu       sync.Mutex
+	report   link.Report
+}
+
+func newSent() *sent {
+	return &sent{pictures: make(chan program.Picture, 1000), sounds: make(chan program.Sound, 10000)}
+}
+
+func (s *sent) Picture(p program.Picture) error {
+	p.Data = bytes.Clone(p.Data)
+	s.pictures <- p
+	return nil
+}
+
+func (s *sent) Sound(a program.Sound) error {
+	s.sounds <- program.Sound{Index: a.Index}
+	return nil
+}
+
+func (s *sent) JSON(_ link.Kind, v any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.report = v.(link.Report)
+	return nil
+}
+
+func (s *sent) last() link.Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.report
+}
+
+// bench is a worker whose clock the test holds.
+type bench struct {
+	t    *testing.T
+	clk  *clock.Held
+	enc  *encoder
+	out  *sent
+	w    *Worker
+	done chan error
+	stop context.CancelFunc
+	flat *media.Frame
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	clk := clock.NewHeld(began)
+	b := &bench{t: t, clk: clk, enc: &encoder{clk: clk}, out: newSent(), done: make(chan error, 1), flat: media.NewFrame(64, 36)}
+	b.w = New(link.Work{Program: shape(), Source: "test", Name: "box1"}, clk, b.enc, b.out)
+	ctx, cancel := context.WithCancel(t.Context())
+	b.stop = cancel
+	go func() { b.done <- b.w.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-b.done; err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return b
+}
+
+// frame delivers a frame captured at t, with luma v.
+func (b *bench) frame(t int64, v byte) {
+	b.flat.Time = t
+	b.flat.Y[0] = v
+	b.w.Video(b.flat)
+}
+
+// next is the next picture. While there is none the clock goes on to what the
+// worker waits for.
+func (b *bench) next() program.Picture {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), 5*time.Second)
+	defer cancel()
+	for range 100 {
+		if _, err := b.clk.Waited(ctx); err != nil { // it waits: what it sends has been sent
+			b.t.Fatal("the worker neither sends nor waits")
+		}
+		select {
+		case p := <-b.out.pictures:
+			return p
+		default:
+		}
+		b.clk.Next(ctx)
+	}
+	b.t.Fatal("no picture")
+	return program.Picture{}
+}
+
+// now is the next picture, which must come without the clock moving.
+func (b *bench) now() program.Picture {
+	b.t.Helper()
+	select {
+	case p := <-b.out.pictures:
+		return p
+	case <-time.After(5 * time.Second):
+		b.t.Fatal("no picture while the clock stood still")
+	}
+	return program.Picture{}
+}
+
+func at(n int64) int64 { return media.FrameTime(n, rate) }
+
+var first = media.FrameAt(began, rate) + 1
+
+func TestFramesInStepGoStraightThrough(t *testing.T) {
+	b := newBench(t)
+	for n := first; n < first+30; n++ {
+		b.clk.Set(at(n))
+		b.frame(at(n), byte(n))
+		p := b.now()
+		if p.Frame != n || p.Capture != at(n) || p.Flags != h264.Live || p.Data[0] != byte(n) {
+			t.Fatalf("picture %+v, want frame %d", p, n)
+		}
+		if want := n == first || n%rate == 0; p.Key != want {
+			t.Errorf("frame %d: key %v, want %v", n, p.Key, want)
+		}
+	}
+}
+
+func TestFramesOutOfStepAreRoundedToTheGrid(t *testing.T) {
+	for _, phase := range []time.Duration{-19 * time.Millisecond, -7 * time.Millisecond, 7 * time.Millisecond, 19 * time.Millisecond} {
+		b := newBench(t)
+		for n := first; n < first+10; n++ {
+			captured := at(n) + int64(phase)
+			b.clk.Set(captured + 15_000_000) // the driver takes 15 ms
+			b.frame(captured, byte(n))
+			if p := b.now(); p.Frame != n || p.Data[0] != byte(n) || p.Flags != h264.Live {
+				t.Fatalf("phase %v: picture %+v, want frame %d", phase, p, n)
+			}
+		}
+	}
+}
+
+func TestMissingFrameIsRepeatedAndExtraOneDropped(t *testing.T) {
+	b := newBench(t)
+	b.clk.Set(at(first))
+	b.frame(at(first), 1)
+	b.now()
+	// None for first+1; the one for first+2 says so.
+	b.clk.Set(at(first + 2))
+	b.frame(at(first+2), 3)
+	if p := b.now(); p.Frame != first+1 || p.Data[0] != 1 || p.Flags != h264.Live|h264.Repeated || p.Capture != at(first) {
+		t.Errorf("in place of the missing one: %+v", p)
+	}
+	if p := b.now(); p.Frame != first+2 || p.Data[0] != 3 {
+		t.Errorf("after it: %+v", p)
+	}
+	// Two for first+3: the worker waits for first+4, of two the newer one stays.
+	b.clk.Set(at(first + 3))
+	b.frame(at(first+3), 4)
+	b.now()
+	b.frame(at(first+3)+1, 5)
+	b.frame(at(first+3)+2, 6)
+	if p := b.next(); p.Frame != first+4 || p.Data[0] != 6 {
+		t.Errorf("after two at once: %+v", p)
+	}
+	b.w.in.mu.Lock()
+	defer b.w.in.mu.Unlock()
+	if b.w.in.dropped != 1 {
+		t.Errorf("%d dropped, want 1", b.w.in.dropped)
+	}
+}
+
+func TestUnchangedPictureCostsNoCopy(t *testing.T) {
+	b := newBench(t)
+	b.clk.Set(at(first))
+	b.frame(at(first), 9)
+	b.now()
+	for n := first + 1; n < first+5; n++ {
+		b.clk.Set(at(n))
+		b.w.Same(at(n))
+		if p := b.now(); p.Frame != n || p.Data[0] != 9 || p.Capture != at(n) || p.Flags != h264.Live {
+			t.Fatalf("%+v", p)
+		}
+	}
+}
+
+func TestSilentSourceBecomesTheSlateAndComesBack(t *testing.T) {
+	b := newBench(t)
+	b.clk.Set(at(first))
+	b.frame(at(first), 7)
+	b.now()
+	b.w.State(drivers.NoSignal, "the laptop sleeps")
+	n := first + 1
+	for ; ; n++ {
+		p := b.next()
+		if p.Frame != n {
+			t.Fatalf("frame %d, want %d", p.Frame, n)
+		}
+		if p.Flags == h264.Slate {
+			if !p.Key || p.Capture != 0 {
+				t.Errorf("first slate frame: %+v", p)
+			}
+			break
+		}
+		if p.Flags != h264.Live|h264.Repeated || p.Data[0] != 7 {
+			t.Fatalf("before the slate: %+v", p)
+		}
+	}
+	if held := time.Duration(at(n) - at(first)); held < 200*time.Millisecond || held > 300*time.Millisecond {
+		t.Errorf("the slate came after %v, want 250ms", held)
+	}
+	if p := b.next(); p.Flags != h264.Slate || p.Key {
+		t.Errorf("second slate frame: %+v", p)
+	}
+	n += 2
+	b.clk.Set(at(n))
+	b.frame(at(n), 8)
+	p := b.now()
+	if p.Frame != n || p.Flags != h264.Live || !p.Key || p.Data[0] != 8 {
+		t.Errorf("back: %+v", p)
+	}
+	if b.w.slate.text.Cause != "The laptop sleeps" || b.w.slate.text.Advice == "" || b.w.slate.text.Time.IsZero() {
+		t.Errorf("the slate says %+v", b.w.slate.text)
+	}
+}
+
+func TestOverloadSkipsWholeFrames(t *testing.T) {
+	b := newBench(t)
+	b.enc.slow = 70 * time.Millisecond
+	last := first - 1
+	seen := 0
+	for n := first; n < first+60; n++ {
+		if now := b.clk.Now(); now < at(n) {
+			b.clk.Set(at(n))
+		}
+		b.frame(at(n), byte(n))
+		for len(b.out.pictures) > 0 {
+			p := <-b.out.pictures
+			if p.Frame <= last {
+				t.Fatalf("frame %d after %d", p.Frame, last)
+			}
+			last, seen = p.Frame, seen+1
+			if lag := b.clk.Now() - at(p.Frame); lag > int64(time.Second) {
+				t.Fatalf("%v behind", time.Duration(lag))
+			}
+		}
+		b.next()
+	}
+	if r := b.out.last(); r.Skipped == 0 {
+		t.Errorf("nothing skipped with an encoder at half speed: %+v", r)
+	}
+}
+
+func TestNeedKeyMakesTheNextPictureAnIDR(t *testing.T) {
+	b := newBench(t)
+	n := first + 3
+	b.clk.Set(at(n))
+	b.frame(at(n), 1)
+	b.now()
+	b.w.NeedKey()
+	b.clk.Set(at(n + 1))
+	b.frame(at(n+1), 2)
+	if p := b.now(); !p.Key {
+		t.Error("no IDR")
+	}
+}
+
+func TestSourceWithoutAFirstFrame(t *testing.T) {
+	b := newBench(t)
+	b.w.State(drivers.NoDevice, "there is no capture device")
+	if p := b.next(); p.Flags != h264.Slate || !p.Key {
+		t.Errorf("%+v, want the slate", p)
+	}
+	if r := b.out.last(); r.State != "no device" || !strings.Contains(r.Cause, "no capture device") {
+		t.Errorf("report %+v", r)
+	}
+	silent := newBench(t)
+	if p := silent.next(); p.Flags != h264.Slate || silent.clk.Now() < began+settle {
+		t.Errorf("%+v at %v, want the slate after a second", p, time.Duration(silent.clk.Now()-began))
+	}
+}
+
+func TestServe(t *testing.T) {
+	var b bytes.Buffer
+	w, _ := link.NewWriter(&b)
+	w.JSON(link.Task, link.Work{Name: "box1"})
+	w.NeedKey()
+	w.NeedKey()
+	var name string
+	keys := 0
+	if err := Serve(link.NewReader(&b), func(t link.Work) { name = t.Name }, func() { keys++ }); err != nil || name != "box1" || keys != 2 {
+		t.Errorf("task of %q, %d keys, %v", name, keys, err)
+	}
+	if err := Serve(link.NewReader(strings.NewReader("GET / HTTP/1.1\r\n\r\n")), nil, nil); !errors.Is(err, link.ErrNotLink) {
+		t.Errorf("nonsense: %v", err)
+	}
+}
