@@ -68,7 +68,7 @@ type tally struct {
 	missing  uint64
 	gaps     uint64
 	lastGap  *Gap
-	gapSeen  time.Time // when it had ended
+	gapSeen  time.Time // when one of this recorder's own had ended, by the clock
 	skipped  uint64    // bytes of garbage
 	lastData time.Time
 	last     mark // the newest frame
@@ -296,7 +296,7 @@ func (c *cutter) put(g *group) {
 	if len(c.facts.gaps) > gaps {
 		gap := c.facts.gaps[gaps]
 		c.tally.gaps++
-		c.tally.lastGap, c.tally.gapSeen = &gap, now
+		c.tally.lastGap = &gap // the sender's, which its own status explains
 	}
 	c.tally.last = c.pos.mark
 	c.mu.Unlock()

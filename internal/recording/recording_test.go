@@ -176,7 +176,7 @@ func TestMissingFramesAreCounted(t *testing.T) {
 		feed(t, r, s.seconds(7))
 		s.frame += 15 + 25*3 // across its end
 		feed(t, r, s.seconds(3))
-		if st := r.Status(); st.Gaps != 2 || st.MissingFrames != 100 || st.State != Degraded {
+		if st := r.Status(); st.Gaps != 2 || st.MissingFrames != 100 || st.State != OK {
 			t.Errorf("status %+v", st)
 		}
 		closeIt(t, r)
