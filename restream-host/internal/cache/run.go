@@ -11,6 +11,7 @@ import (
 
 	"github.com/openvideobox/videobox/internal/event"
 	"github.com/openvideobox/videobox/internal/metrics"
+	"github.com/openvideobox/videobox/internal/notices"
 	"github.com/openvideobox/videobox/internal/run"
 	"github.com/openvideobox/videobox/restream-host/internal/watch"
 )
@@ -67,6 +68,7 @@ func (c *Cache) site(e *event.Event) http.Handler {
 		mux.Handle(path, status)
 	}
 	mux.Handle("/hls/", c.Handler())
+	mux.Handle("/licenses", notices.Handler())
 	mux.Handle("/", watch.Handler(func() watch.Rooms {
 		return watch.List(e, func(room, rendition string) bool {
 			r := c.rooms[room]

@@ -13,6 +13,7 @@ import (
 
 	"github.com/openvideobox/videobox/internal/event"
 	"github.com/openvideobox/videobox/internal/metrics"
+	"github.com/openvideobox/videobox/internal/notices"
 	"github.com/openvideobox/videobox/internal/run"
 	"github.com/openvideobox/videobox/restream-host/internal/hls"
 	"github.com/openvideobox/videobox/restream-host/internal/rtmp"
@@ -130,6 +131,7 @@ func (o *Origin) Handler() http.Handler {
 		mux.Handle(path, status)
 	}
 	mux.Handle("/hls/", hls.Handler(o.rooms))
+	mux.Handle("/licenses", notices.Handler())
 	mux.Handle("/", watch.Handler(func() watch.Rooms {
 		return watch.List(o.event, func(room, rendition string) bool {
 			s, ok := o.rooms[room].Rendition(rendition)

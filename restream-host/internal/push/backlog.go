@@ -29,7 +29,7 @@ type backlog struct {
 	next   int64 // seq of the next unit
 	video  int64 // ticks of the newest picture
 	wake   chan struct{}
-	cutOff int64 // everything before this seq is of another timeline
+	starts int64 // how often the stream started anew
 }
 
 func newBacklog(span int64, bytes int) *backlog {
@@ -60,19 +60,21 @@ func (b *backlog) add(u unit) {
 func (b *backlog) restart() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.units, b.size, b.cutOff = nil, 0, b.next
+	b.units, b.size = nil, 0
+	b.starts++
 }
 
 // cursor is one sender's place.
 type cursor struct {
-	seq int64 // of the next unit to send
+	seq    int64 // of the next unit to send
+	starts int64 // of the backlog when the cursor was made
 }
 
 // oldest puts a cursor at the oldest keyframe, or where the next one will be.
 func (b *backlog) oldest() cursor {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return cursor{seq: b.keyAfter(0)}
+	return cursor{b.keyAfter(0), b.starts}
 }
 
 // keyAfter is the seq of the first keyframe from seq on, or of the next unit.
@@ -97,7 +99,7 @@ func (b *backlog) read(ctx context.Context, c *cursor, stop <-chan struct{}) (u 
 	for {
 		b.mu.Lock()
 		wake := b.wake
-		if c.seq < b.cutOff {
+		if c.starts != b.starts {
 			b.mu.Unlock()
 			return u, 0, errRestarted{}
 		}
