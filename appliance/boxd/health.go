@@ -69,6 +69,8 @@ func judgeClock(d streamDetail) (metrics.State, string) {
 	switch {
 	case d.FrameAgeMS < 0 || !d.Stamped:
 		return metrics.Starting, "no frame has told yet"
+	case d.FrameAgeMS > float64(streamPatience.Milliseconds()):
+		return metrics.Degraded, "unknown: no frame tells"
 	case !d.Synced:
 		return metrics.Degraded, "not in sync: no time server has answered"
 	}

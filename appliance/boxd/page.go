@@ -12,13 +12,14 @@ import (
 
 	"github.com/openvideobox/videobox/appliance/internal/peers"
 	"github.com/openvideobox/videobox/internal/metrics"
+	"github.com/openvideobox/videobox/internal/recording"
 )
 
 //go:embed page
 var pageFiles embed.FS
 
 var page = template.Must(template.New("").Funcs(template.FuncMap{
-	"size": size, "clock": clockTime, "length": length,
+	"size": size, "clock": clockTime, "missing": missing,
 }).ParseFS(pageFiles, "page/*.html"))
 
 // rows are what the page shows, in words; the page's script asks for them anew
@@ -218,6 +219,22 @@ func size(n int64) string {
 }
 
 func clockTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+
+// missing says what a recording lacks, the first of it in full.
+func missing(e recording.Entry) (lines []string) {
+	const full = 3
+	for i, g := range e.Gaps {
+		if i == full {
+			lines = append(lines, fmt.Sprintf("and %d more gaps", len(e.Gaps)+e.GapsOmitted-full))
+			break
+		}
+		lines = append(lines, fmt.Sprintf("%s: %.1f s, %s", g.Start.UTC().Format("15:04:05"), g.End.Sub(g.Start).Seconds(), g.Cause))
+	}
+	if e.ContinuityErrors > 0 {
+		lines = append(lines, fmt.Sprintf("%d continuity errors", e.ContinuityErrors))
+	}
+	return lines
+}
 
 // length writes a time span as people say it.
 func length(d time.Duration) string {

@@ -3,8 +3,10 @@ package peers
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/openvideobox/videobox/internal/metrics"
@@ -85,7 +87,7 @@ func (p *Peers) round(ctx context.Context) {
 			defer p.mu.Unlock()
 			peer := p.state[name]
 			if err != nil {
-				peer.Error = err.Error()
+				peer.Error = Short(err)
 			} else {
 				peer.Status, peer.Answered, peer.Error = s, time.Now(), ""
 			}
@@ -93,6 +95,19 @@ func (p *Peers) round(ctx context.Context) {
 		})
 	}
 	wg.Wait()
+}
+
+// Short says why a connection failed in as few words as a screen has room for:
+// whom it was to is known.
+func Short(err error) string {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "no answer in time"
+	}
+	return err.Error()
 }
 
 // Get is what is known of a program.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/openvideobox/videobox/appliance/internal/peers"
 	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/metrics"
@@ -50,7 +51,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	return run.Restart(ctx, "stream "+w.addr, b, func(ctx context.Context) error {
 		err := w.read(ctx)
 		if ctx.Err() == nil {
-			w.hop.SetState(metrics.Failed, err.Error())
+			w.hop.SetState(metrics.Failed, "the box's stream cannot be read: "+peers.Short(err))
 		}
 		return err
 	})
