@@ -141,7 +141,7 @@ func (in *input) snapshot(now int64) SourceState {
 		AgeMS: -1, Missing: in.missing.Load(), Slated: in.slated.Load(),
 	}
 	if !st.Decoded.IsZero() {
-		s.AgeMS = float64(now-st.Decoded.UnixNano()) / 1e6
+		s.AgeMS = float64(max(now-st.Decoded.UnixNano(), 0)) / 1e6
 	}
 	return s
 }

@@ -69,6 +69,7 @@ function makeCard(role, name) {
   card.img.alt = `Running picture: ${name}`;
   card.meter.ariaLabel = `Loudness of ${name}`;
   el.ariaLabel = name;
+  el.classList.add(role);
   if (role !== "mix") addControls(card, find(".sides"), find(".fader"), name);
   $("pictures").append(el);
   cards.set(role, card);
