@@ -50,10 +50,11 @@ const (
 	NoSignal          // a cable, nothing on it
 	Unsupported       // a signal that the device or this program can't take
 	Frozen            // the device is open and delivers nothing any more
+	Failed            // the source ended, for a reason of its own; it is started again
 	Streaming
 )
 
-var names = [...]string{"starting", "no device", "no cable", "no signal", "unsupported", "frozen", "streaming"}
+var names = [...]string{"starting", "no device", "no cable", "no signal", "unsupported", "frozen", "failed", "streaming"}
 
 func (s State) String() string {
 	if int(s) < len(names) {
@@ -75,6 +76,8 @@ func (s State) Advice() string {
 		return "Set the output to 1920x1080 or 1280x720 at 50 or 60 Hz."
 	case Frozen:
 		return "Wait: the device is being reset. If that doesn't help, unplug it and plug it in again."
+	case Failed:
+		return "Wait: it is being started again. If that doesn't help, look into the log."
 	default:
 		return ""
 	}

@@ -98,7 +98,7 @@ func encode(ctx context.Context, t link.Work, out *link.Writer, running *atomic.
 
 // report makes a state of a source's failure.
 func report(w *worker.Worker, cause error) {
-	state := drivers.NoDevice
+	state := drivers.Failed
 	if e := new(drivers.Error); errors.As(cause, &e) {
 		state = e.State
 	}

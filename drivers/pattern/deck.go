@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"image"
+	"runtime/debug"
 
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/picture"
@@ -31,12 +32,14 @@ func (d *Deck) Run(ctx context.Context, sink Sink) error {
 	}
 	sound := make([]int16, samplesPerFrame(d.cfg.Rate)*media.Channels)
 	shown := -1
-	return grid(ctx, d.cfg, func(n int64) {
+	return grid(ctx, d.cfg, func(n int64, late bool) {
 		page := int(n / int64(d.cfg.Rate*PageSeconds) % int64(len(pages)))
 		t := media.FrameTime(n, d.cfg.Rate)
-		if page == shown {
+		switch {
+		case late:
+		case page == shown:
 			sink.Same(t)
-		} else {
+		default:
 			pages[page].Time = t
 			sink.Video(pages[page])
 			shown = page
@@ -53,5 +56,6 @@ func (d *Deck) frames() []*media.Frame {
 		picture.FromImage(f, img)
 		pages = append(pages, f)
 	}
+	debug.FreeOSMemory() // the drawings are three times the size of the frames
 	return pages
 }

@@ -47,18 +47,22 @@ func (s *Source) Run(ctx context.Context, sink Sink) error {
 	var p picture.Pattern
 	frame := media.NewFrame(s.cfg.Width, s.cfg.Height)
 	sound := make([]int16, samplesPerFrame(s.cfg.Rate)*media.Channels)
-	return grid(ctx, s.cfg, func(n int64) {
-		p.Draw(frame, n, s.cfg.Rate)
-		frame.Time = media.FrameTime(n, s.cfg.Rate)
-		sink.Video(frame)
+	return grid(ctx, s.cfg, func(n int64, late bool) {
+		if !late {
+			p.Draw(frame, n, s.cfg.Rate)
+			frame.Time = media.FrameTime(n, s.cfg.Rate)
+			sink.Video(frame)
+		}
 		picture.Beep(sound, firstSample(n, s.cfg.Rate))
 		sink.Audio(samples(n, s.cfg.Rate, sound))
 	})
 }
 
-// grid calls deliver for each frame number at its program time. After a
-// standstill it goes on with the frame that is due.
-func grid(ctx context.Context, c Config, deliver func(n int64)) error {
+// grid calls deliver for each frame number at its program time. On a machine
+// with too much to do a frame may be late: its picture needn't be made any more
+// because the next one is due, but sound must have no gap. After a standstill of
+// a second it goes on with the frame that is due.
+func grid(ctx context.Context, c Config, deliver func(n int64, late bool)) error {
 	if c.Rate <= 0 || media.SampleRate%c.Rate != 0 {
 		return errors.New("pattern: the rate must be 25, 30, 50 or 60 frames a second")
 	}
@@ -68,8 +72,12 @@ func grid(ctx context.Context, c Config, deliver func(n int64)) error {
 		if err := clock.Wait(ctx, clk, media.FrameTime(n, c.Rate)); err != nil {
 			return err
 		}
-		deliver(n)
-		n = max(n+1, media.FrameAt(clk.Now(), c.Rate))
+		due := media.FrameAt(clk.Now(), c.Rate)
+		if due-n > int64(c.Rate) {
+			n = due
+		}
+		deliver(n, n < due)
+		n++
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,6 +101,31 @@ func TestPatternIsExactOnTheGrid(t *testing.T) {
 			}
 			n, sample = n+1, sample+int64(a.sound.Len())
 		}
+	}
+}
+
+func TestLateFramesLoseTheirPictureOnly(t *testing.T) {
+	clk := clock.NewHeld(began)
+	n := media.FrameAt(began, 25) + 1
+	ctx, cancel := context.WithCancel(t.Context())
+	var got []bool
+	var numbers []int64
+	go func() {
+		clk.Waited(ctx)
+		clk.Set(media.FrameTime(n+3, 25)) // three frames late
+		clk.Waited(ctx)
+		clk.Set(media.FrameTime(n+100, 25)) // a standstill
+		clk.Waited(ctx)
+		cancel()
+	}()
+	grid(ctx, Config{Rate: 25, Clock: clk}, func(at int64, late bool) {
+		numbers, got = append(numbers, at), append(got, late)
+	})
+	if want := []int64{n, n + 1, n + 2, n + 3, n + 100}; !slices.Equal(numbers, want) {
+		t.Errorf("frames %v, want %v", numbers, want)
+	}
+	if want := []bool{true, true, true, false, false}; !slices.Equal(got, want) {
+		t.Errorf("late: %v, want %v", got, want)
 	}
 }
 

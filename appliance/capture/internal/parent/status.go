@@ -119,9 +119,10 @@ func (s *status) bad(r *link.Report) {
 	}
 	s.in.SetState(metrics.Degraded, cause)
 	s.signal.Set(metrics.Degraded, cause)
-	if r.State == drivers.NoDevice.String() || r.State == drivers.Frozen.String() {
+	switch r.State {
+	case drivers.NoDevice.String(), drivers.Frozen.String(), drivers.Failed.String():
 		s.device.Set(metrics.Degraded, cause)
-	} else {
+	default:
 		s.device.Set(metrics.OK, "")
 	}
 }

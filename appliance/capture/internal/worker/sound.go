@@ -14,9 +14,9 @@ import (
 // don't.
 const off = media.SampleRate / 50
 
-// late is how long the sound may be away before silence stands in for it: 200
-// ms, less than half the time by which PCR runs ahead.
-const late = media.SampleRate / 5
+// late is how long the sound may be away before silence stands in for it: 300
+// ms, less than the half second by which the PCR lies behind.
+const late = media.SampleRate * 3 / 10
 
 // sound puts samples on the grid of UTC and encodes them.
 type sound struct {

@@ -80,15 +80,15 @@ func TestSilenceStandsInForSound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := media.AACAt(began + 99*40_000_000 - 200_000_000)
+	want := media.AACAt(began + 99*40_000_000 - 300_000_000)
 	if f.next < want-3 || f.next > want+1 {
 		t.Errorf("silence up to AAC frame %d, want about %d", f.next, want)
 	}
 	// Sound comes back, partly for what has been filled.
-	if err := s.write(block(began+3_700_000_000, 48_000)); err != nil {
+	if err := s.write(block(began+3_600_000_000, 48_000)); err != nil {
 		t.Fatal(err)
 	}
-	if s.next != nearest(began+4_700_000_000) {
+	if s.next != nearest(began+4_600_000_000) {
 		t.Errorf("goes on at %d", s.next-nearest(began))
 	}
 }
