@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/run"
 )
 
@@ -33,10 +34,11 @@ A reader slower than the stream is dropped when the ring has gone past it, and
 never slows the others. The end of the input ends the program.`
 
 type options struct {
-	Portshift int    `arg:"" optional:"" help:"Added to every port."`
-	Address   string `help:"IP address to listen on; without it all of this host's." placeholder:"IP"`
-	Ring      int    `help:"Size of the ring in MiB; 16 hold 16 s at 8 Mbit/s." default:"16" placeholder:"MIB"`
-	Status    string `help:"Where /api/status, /metrics and /healthz are served; 127.0.0.1:8894 plus PORTSHIFT without it." placeholder:"ADDRESS:PORT"`
+	Portshift int              `arg:"" optional:"" help:"Added to every port."`
+	Address   string           `help:"IP address to listen on; without it all of this host's." placeholder:"IP"`
+	Ring      int              `help:"Size of the ring in MiB; 16 hold 16 s at 8 Mbit/s." default:"16" placeholder:"MIB"`
+	Version   kong.VersionFlag `help:"Print the version and exit."`
+	Status    string           `help:"Where /api/status, /metrics and /healthz are served; 127.0.0.1:8894 plus PORTSHIFT without it." placeholder:"ADDRESS:PORT"`
 }
 
 // Validate is called by kong.
@@ -52,6 +54,6 @@ func (o *options) Validate() error {
 
 func main() {
 	var o options
-	kong.Parse(&o, kong.Name("tstee"), kong.Description(description), kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}))
+	kong.Parse(&o, kong.Name("tstee"), kong.Vars{"version": metrics.Version()}, kong.Description(description), kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}))
 	run.Main(func(ctx context.Context) error { return serve(ctx, o) })
 }

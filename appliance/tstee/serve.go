@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -19,13 +20,15 @@ import (
 // serve runs until the input ends or ctx does. The limit of open files needs
 // no care: Go's runtime raises it as far as it may.
 func serve(ctx context.Context, o options) error {
-	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err == nil {
-		return errors.New("standard input is a terminal: pipe a transport stream in, as ffmpeg … -f mpegts - | tstee")
-	}
+	oneThread()
 	ring := tee.NewRing(o.Ring << 20)
 	ring.SetDelay(0) // input collects
 	report := metrics.New("tstee", "stdin")
 	report.SetDetail(func() any { return ring.Stats() })
+	in, err := newInput(unix.Stdin, ring, report)
+	if err != nil {
+		return err
+	}
 
 	servers := run.NewGroup(ctx)
 	for _, e := range endpoints {
@@ -47,15 +50,25 @@ func serve(ctx context.Context, o options) error {
 	go serveStatus(background, report, o)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- (&input{from: os.Stdin, ring: ring, report: report}).copy()
+		ended <- in.copy(ctx)
 		ring.Close() // readers get the rest, then the servers return
 	}()
-	err := servers.Wait()
+	err = servers.Wait()
 	select {
 	case inputErr := <-ended:
 		return errors.Join(inputErr, err)
 	default: // still reading: ended by a signal
 		return err
+	}
+}
+
+// oneThread keeps the runtime from waking a second thread at every read, which
+// finds nothing to do: all readers are served by one goroutine. That saves a
+// fifth of the CPU time with 28 of them; 500 at 8 Mbit/s take a quarter of a
+// core.
+func oneThread() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -168,10 +169,17 @@ func (c *client) offer(sent func(bytes int)) error {
 	}
 }
 
-// sendNow is called with the connection's file descriptor, which doesn't block.
+// sendNow is called with the connection's file descriptor. It doesn't tell the
+// scheduler of the system call, which never waits: the runtime's monitor would
+// wake up and look 50 times within a few ms, at a third of the CPU time in all.
 func (c *client) sendNow(fd uintptr) bool {
-	c.n, c.err = unix.Write(int(fd), c.rest)
-	c.n = max(c.n, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, fd,
+		uintptr(unsafe.Pointer(&c.rest[0])), uintptr(len(c.rest)),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	c.n, c.err = int(n), nil
+	if errno != 0 {
+		c.n, c.err = 0, errno
+	}
 	return true
 }
 

@@ -10,8 +10,8 @@ import (
 
 // pump writes to all clients of a server that keep up with the ring, one after
 // the other, without waiting for any of them. With a goroutine for each, waking
-// 28 of them cost three times what the system calls do. A client whose socket
-// is full gets a goroutine of its own until it has caught up.
+// 28 of them cost more than twice what the system calls do. A client whose
+// socket is full gets a goroutine of its own until it has caught up.
 type pump struct {
 	waiter
 	server  *Server

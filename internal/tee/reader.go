@@ -125,7 +125,8 @@ func (rd *Reader) take() ([]byte, error) {
 	if pos < 0 || pos >= head {
 		return nil, nil
 	}
-	seq, off := pos/blockSize, pos%blockSize
+	size := rd.ring.blockSize
+	seq, off := pos/size, pos%size
 	b := rd.ring.slots[seq%int64(len(rd.ring.slots))].Load()
 	b.pins.Add(1)
 	if b.seq.Load() != seq {
@@ -134,8 +135,8 @@ func (rd *Reader) take() ([]byte, error) {
 		return nil, ErrLapped
 	}
 	rd.pin = b
-	end := min(head-seq*blockSize, blockSize)
-	rd.pos.Store(seq*blockSize + end)
+	end := min(head-seq*size, size)
+	rd.pos.Store(seq*size + end)
 	rd.ring.sent.Add(uint64(end - off))
 	return b.buf[off:end:end], nil
 }

@@ -19,20 +19,28 @@ import (
 	"github.com/openvideobox/videobox/internal/mpegts"
 )
 
-// blockSize is the unit in which the ring is filled and reused: 64 KiB cut to
-// whole packets, so that no packet lies in two blocks and every slice handed
-// to a reader starts with a sync byte.
-const blockSize = 65536 / mpegts.PacketSize * mpegts.PacketSize
+// Blocks are the unit in which the ring is filled and reused. They are cut to
+// whole packets, so that no packet lies in two of them and every slice handed
+// to a reader starts with a sync byte. A frame that ends in the next block
+// costs each reader a second system call; a slow reader holds a block.
+const (
+	smallBlock = 64 << 10
+	largeBlock = 256 << 10
+	minBlocks  = 4 // half the ring back needs room on both sides
+)
 
-// minBlocks keeps a ring usable: a reader half the ring back needs room on
-// both sides.
-const minBlocks = 4
+// publishAt is how much is shown to readers without waiting for more: more
+// than an IDR picture at 8 Mbit/s, so that it is no earlier than other pictures.
+const publishAt = 256 << 10
 
-// DefaultDelay is how long written bytes wait for more before readers are
-// woken. A wakeup costs each reader a system call, so this is what bounds the
-// price of a source that writes a packet at a time; it is the ring's whole
-// share of the latency.
-const DefaultDelay = 8 * time.Millisecond
+// Delay is how long written bytes wait for more before readers are woken, for
+// a number of readers. A wakeup costs each of them a system call, so this is
+// what bounds the price of a source that writes a little at a time: few readers
+// get the stream after 5 ms, many after 20.
+func Delay(readers int) time.Duration {
+	const least, most, each = 5 * time.Millisecond, 20 * time.Millisecond, 750 * time.Microsecond
+	return min(most, max(least, time.Duration(readers)*each))
+}
 
 // ErrLapped is what a reader gets that has fallen behind the ring: what it
 // would read next has been overwritten.
@@ -45,23 +53,26 @@ var ErrLapped = errors.New("reader fell behind the ring")
 type block struct {
 	seq  atomic.Int64 // position in the stream in blocks; -1 while it has none
 	pins atomic.Int32
-	buf  [blockSize]byte
+	buf  []byte
 }
 
 // Ring keeps the newest part of a transport stream in memory. One goroutine
 // writes, any number read.
 type Ring struct {
-	slots []atomic.Pointer[block]
-	head  atomic.Int64 // bytes readers may see
-	tail  atomic.Int64 // first byte still held
+	slots     []atomic.Pointer[block]
+	blockSize int64
+	most      int64 // written and not shown
+
+	head atomic.Int64 // bytes readers may see
+	tail atomic.Int64 // first byte still held
 
 	wmu    sync.Mutex // held by the writer and by its flush timer, never by readers
 	scan   mpegts.Scanner
 	put    func(mpegts.Packet)
 	index  index
 	cur    *block
-	end    int64 // bytes written; head follows
-	delay  time.Duration
+	end    int64         // bytes written; head follows
+	delay  time.Duration // negative: by the number of readers
 	timer  *time.Timer
 	armed  bool
 	closed bool
@@ -87,25 +98,35 @@ type key struct {
 // only the tables of a keyframe, and a block for each that a slow reader holds
 // at the moment when it would be reused.
 func NewRing(size int) *Ring {
+	return newRing(size, min(largeBlock, max(smallBlock, size/32)))
+}
+
+func newRing(size, blockSize int) *Ring {
+	blockSize -= blockSize % mpegts.PacketSize
 	// One more than asked for: the newest block is only partly filled.
 	blocks := max(minBlocks, (size+blockSize-1)/blockSize+1)
-	r := &Ring{slots: make([]atomic.Pointer[block], blocks), delay: DefaultDelay, done: make(chan struct{})}
+	r := &Ring{
+		slots: make([]atomic.Pointer[block], blocks), blockSize: int64(blockSize),
+		delay: -1, done: make(chan struct{}),
+	}
+	r.most = int64(min(publishAt, r.Size()/2))
 	r.put = r.packet
 	r.timer = time.AfterFunc(time.Hour, r.flush)
 	r.timer.Stop()
 	return r
 }
 
-// SetDelay sets how long bytes wait for company before readers are woken; 0
-// wakes them at every Write. For a source that collects by itself.
+// SetDelay sets how long bytes wait for company before readers are woken, in
+// place of Delay; 0 wakes them at every Write. For a source that collects by
+// itself.
 func (r *Ring) SetDelay(d time.Duration) {
 	r.wmu.Lock()
 	defer r.wmu.Unlock()
-	r.delay = d
+	r.delay = max(0, d)
 }
 
 // Size is the number of bytes that the ring holds when full.
-func (r *Ring) Size() int { return (len(r.slots) - 1) * blockSize }
+func (r *Ring) Size() int { return (len(r.slots) - 1) * int(r.blockSize) }
 
 // Write takes any cut of a transport stream. Bytes that are no packets are
 // skipped and counted. It never waits for a reader.
@@ -120,20 +141,27 @@ func (r *Ring) Write(p []byte) (int, error) {
 	r.losses.Store(r.scan.SyncLosses)
 	switch pending := r.end - r.head.Load(); {
 	case pending == 0:
-	case r.delay <= 0 || pending >= blockSize:
+	case r.delay == 0 || pending >= r.most:
 		r.publish()
 	case !r.armed:
 		r.armed = true
-		r.timer.Reset(r.delay)
+		r.timer.Reset(r.wait())
 	}
 	return len(p), nil
 }
 
-// packet appends one packet; a block just filled is published at once.
+func (r *Ring) wait() time.Duration {
+	if r.delay >= 0 {
+		return r.delay
+	}
+	return Delay(int(r.readers.Load()))
+}
+
+// packet appends one packet.
 func (r *Ring) packet(p mpegts.Packet) {
-	off := int(r.end % blockSize)
+	off := r.end % r.blockSize
 	if off == 0 {
-		if r.end > 0 {
+		if r.end-r.head.Load() >= r.most {
 			r.publish()
 		}
 		r.advance()
@@ -150,15 +178,15 @@ func (r *Ring) packet(p mpegts.Packet) {
 
 // advance opens the block at end in place of the oldest one.
 func (r *Ring) advance() {
-	seq := r.end / blockSize
+	seq := r.end / r.blockSize
 	slot := &r.slots[seq%int64(len(r.slots))]
 	b := slot.Load()
 	if b != nil {
-		r.forget((seq - int64(len(r.slots)) + 1) * blockSize)
+		r.forget((seq - int64(len(r.slots)) + 1) * r.blockSize)
 		b.seq.Store(-1)
 	}
 	if b == nil || b.pins.Load() != 0 {
-		b = new(block) // a pinned one is left to its reader, and then to the collector
+		b = &block{buf: make([]byte, r.blockSize)} // a pinned one is left to its reader, and then to the collector
 	}
 	b.seq.Store(seq)
 	slot.Store(b)
