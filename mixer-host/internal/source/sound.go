@@ -42,11 +42,14 @@ func (s *sound) write(pos int64, pcm []int16) {
 		pos = s.end
 	}
 	n := int64(len(pcm) / media.Channels)
-	s.end = pos + n
 	if late := min(s.read-pos, n); late > 0 {
 		s.stats.Late += uint64(late)
 		pcm, pos, n = pcm[late*media.Channels:], pos+late, n-late
 	}
+	if n == 0 {
+		return
+	}
+	s.end = pos + n
 	if early := min(pos+n-s.read-soundSize, n); early > 0 {
 		s.stats.Early += uint64(early)
 		n -= early
