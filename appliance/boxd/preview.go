@@ -42,7 +42,7 @@ func (p *preview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	jpeg, of, err := p.picture()
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		http.Error(w, "There is no picture: "+err.Error()+".", http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Content-Type", "image/jpeg")
@@ -57,9 +57,9 @@ func (p *preview) picture() (jpeg []byte, of time.Time, err error) {
 	n := p.stream.Newest()
 	switch age := time.Since(n.KeyTime); {
 	case n.KeyTime.IsZero():
-		return nil, of, errors.New("There is no picture: the box's stream has brought no keyframe yet.")
+		return nil, of, errors.New("the box's stream has brought no keyframe yet")
 	case age > previewPatience:
-		return nil, of, fmt.Errorf("There is no picture: the box's stream has brought no keyframe for %.0f s.", age.Seconds())
+		return nil, of, fmt.Errorf("the box's stream has brought no keyframe for %.0f s", age.Seconds())
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,7 +68,7 @@ func (p *preview) picture() (jpeg []byte, of time.Time, err error) {
 	}
 	jpeg, err = p.encoder.JPEG(nil, n.Keyframe, previewWidth, previewQuality)
 	if err != nil {
-		return nil, of, fmt.Errorf("There is no picture: %w", err)
+		return nil, of, err
 	}
 	p.jpeg, p.of, p.made = jpeg, n.KeyTime, time.Now()
 	return jpeg, p.of, nil
