@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -189,66 +187,6 @@ func (b *box) dial() net.Conn {
 	return conn
 }
 
-// reader keeps what a reader of the stream gets, and looks at it on the way.
-type reader struct {
-	mu    sync.Mutex
-	data  bytes.Buffer
-	probe *mpegts.Probe
-	err   error
-	next  chan struct{} // of capacity 1: more has come
-}
-
-func read(conn net.Conn) *reader {
-	r := &reader{probe: mpegts.NewProbe(), next: make(chan struct{}, 1)}
-	go func() {
-		_, err := io.Copy(r, conn)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.err = err; err == nil {
-			r.err = io.EOF
-		}
-	}()
-	return r
-}
-
-func (r *reader) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.data.Write(p)
-	r.probe.Write(p)
-	select {
-	case r.next <- struct{}{}:
-	default:
-	}
-	return len(p), nil
-}
-
-// until waits until the newest frame is as wanted.
-func (r *reader) until(t *testing.T, what string, want func(s h264.Stamp, rep mpegts.Report) bool) mpegts.Report {
-	t.Helper()
-	timeout := time.After(15 * time.Second)
-	for {
-		r.mu.Lock()
-		rep, err := r.probe.Report(), r.err
-		r.mu.Unlock()
-		switch {
-		case err != nil:
-			t.Fatalf("the reader was cut off while waiting for %s: %v", what, err)
-		case rep.Stamped > 0 && want(rep.Latest, rep):
-			return rep
-		}
-		select {
-		case <-r.next:
-		case <-timeout:
-			t.Fatalf("no %s within 15 s: %+v", what, rep)
-		}
-	}
-}
-
-func live(s h264.Stamp, _ mpegts.Report) bool { return s.Flags&h264.Slate == 0 && s.Capture != 0 }
-
-func slate(s h264.Stamp, _ mpegts.Report) bool { return s.Flags&h264.Slate != 0 }
-
 // TestReaderSurvivesTheWorker kills the worker, then stops it, while a reader
 // is connected: it must get every frame number once, without a break of any
 // kind, with the slate in between.
@@ -396,22 +334,4 @@ func TestHelpTeaches(t *testing.T) {
 			t.Errorf("--help doesn't mention %s:\n%s", want, out)
 		}
 	}
-}
-
-// lockedBuffer is a log that is written and read at the same time.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -10,6 +10,7 @@ import (
 	"testing/iotest"
 
 	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/level"
 	"github.com/openvideobox/videobox/internal/program"
 )
 
@@ -17,7 +18,7 @@ var (
 	aPicture = program.Picture{Frame: 44_750_000_000, Capture: 1_800_000_000_123_456_789, Flags: h264.Live | h264.Repeated, Key: true, Data: []byte{0, 0, 0, 1, 0x65, 1}}
 	aSound   = program.Sound{Index: 84_375_000_001, Data: []byte{0x21, 0x10}}
 	aWork    = Work{Program: program.Config{Width: 640, Height: 360, Rate: 25, Bitrate: 1_000_000, AudioBitrate: 128_000}, Source: "pattern", Name: "box1", Room: "demo"}
-	aReport  = Report{State: "no signal", Cause: "asleep", FPS: 24.9, FramesIn: 17, PeakDB: -200}
+	aReport  = Report{State: "no signal", Cause: "asleep", FPS: 24.9, FramesIn: 17, Levels: level.Values{Momentary: -23.1, Dead: level.Left}}
 )
 
 // conversation is one of every message.

@@ -1,6 +1,9 @@
 package link
 
-import "github.com/openvideobox/videobox/internal/program"
+import (
+	"github.com/openvideobox/videobox/internal/level"
+	"github.com/openvideobox/videobox/internal/program"
+)
 
 // Work is the task that the parent gives its worker.
 type Work struct {
@@ -14,23 +17,24 @@ type Work struct {
 // Report is what the worker says about its input and its work, twice a second
 // and whenever the state changes. Counters run from the worker's start.
 type Report struct {
-	State    string  `json:"state"`            // of drivers.State
-	Cause    string  `json:"cause,omitempty"`  // plain words
-	Device   string  `json:"device,omitempty"` // what is read from
-	Width    int     `json:"width"`            // of the newest frame that came in
-	Height   int     `json:"height"`
-	FPS      float64 `json:"fps"`      // frames a second that came in lately
-	FramesIn uint64  `json:"frames"`   // that came in
-	Dropped  uint64  `json:"dropped"`  // of them too early for the grid
-	Repeated uint64  `json:"repeated"` // grid frames for which none had come
-	Skipped  uint64  `json:"skipped"`  // grid frames left out: overload
-	Slates   uint64  `json:"slates"`   // grid frames that showed the slate
-	EncodeMS float64 `json:"encode_ms"`
-	Restarts uint64  `json:"source_restarts"`
+	State    string              `json:"state"`            // of drivers.State
+	Cause    string              `json:"cause,omitempty"`  // plain words
+	Device   string              `json:"device,omitempty"` // what is read from
+	Width    int                 `json:"width"`            // of the newest frame that came in
+	Height   int                 `json:"height"`
+	FPS      float64             `json:"fps"`      // frames a second that came in lately
+	FramesIn uint64              `json:"frames"`   // that came in
+	Dropped  uint64              `json:"dropped"`  // of them too early for the grid
+	Repeated uint64              `json:"repeated"` // grid frames for which none had come
+	Skipped  uint64              `json:"skipped"`  // grid frames left out: overload
+	Slates   uint64              `json:"slates"`   // grid frames that showed the slate
+	EncodeMS float64             `json:"encode_ms"`
+	Restarts uint64              `json:"source_restarts"`
+	Picture  level.PictureValues `json:"picture"`
 
-	SamplesIn uint64  `json:"samples"`
-	Inserted  int64   `json:"samples_inserted"`
-	Cut       int64   `json:"samples_dropped"`
-	PeakDB    float64 `json:"peak_dbfs"` // of the last half second; -200 for digital silence
-	Muted     bool    `json:"muted"`     // the slate is on
+	SamplesIn uint64       `json:"samples"`
+	Inserted  int64        `json:"samples_inserted"`
+	Cut       int64        `json:"samples_dropped"`
+	Muted     bool         `json:"muted"`  // the slate is on
+	Levels    level.Values `json:"levels"` // of the sound that is sent
 }

@@ -1,9 +1,9 @@
 package worker
 
 import (
-	"math"
 	"sync"
 
+	"github.com/openvideobox/videobox/internal/level"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/program"
 )
@@ -29,11 +29,11 @@ type sound struct {
 	samples uint64
 	shifts  int64 // samples inserted or cut, by moving
 	cut     int64
-	peak    int
+	meter   *level.Meter // of what is sent
 }
 
 func newSound(bitrate int, emit func(program.Sound) error) *sound {
-	return &sound{enc: program.NewAudioEncoder(bitrate), emit: emit}
+	return &sound{enc: program.NewAudioEncoder(bitrate), emit: emit, meter: level.New(0)}
 }
 
 // write takes samples at 48 kHz, stereo or mono.
@@ -71,7 +71,7 @@ func (s *sound) push(pos int64, data []int16) error {
 	if s.muted {
 		clear(data)
 	}
-	s.measure(data)
+	s.meter.Write(data)
 	if err := s.enc.Write(pos, data, s.emit); err != nil {
 		return err
 	}
@@ -104,12 +104,6 @@ func (s *sound) toStereo(in media.Samples) []int16 {
 	return out
 }
 
-func (s *sound) measure(data []int16) {
-	for _, v := range data {
-		s.peak = max(s.peak, int(v), -int(v))
-	}
-}
-
 // fill puts silence where no sound has come until now.
 func (s *sound) fill(now int64) error {
 	s.mu.Lock()
@@ -137,16 +131,10 @@ func (s *sound) mute(on bool) {
 	s.muted = on
 }
 
-// takePeak is the peak since the last call in dBFS; -200 for digital silence.
-func (s *sound) takePeak() float64 {
+func (s *sound) levels() level.Values {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.peak
-	s.peak = 0
-	if p == 0 {
-		return -200
-	}
-	return 20 * math.Log10(float64(p)/32768)
+	return s.meter.Values()
 }
 
 func (s *sound) counters() (samples uint64, inserted, cut int64, muted bool) {

@@ -19,6 +19,7 @@ import (
 	"github.com/openvideobox/videobox/drivers"
 	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/level"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/picture"
 	"github.com/openvideobox/videobox/internal/program"
@@ -52,6 +53,7 @@ type Worker struct {
 	in    *input
 	sound *sound
 	slate slate
+	look  *level.Picture // black, frozen
 
 	live     bool // the newest picture was of the source
 	needKey  atomic.Bool
@@ -71,6 +73,7 @@ func New(work link.Work, clk clock.Clock, enc Encoder, out Output) *Worker {
 		in: newInput(clk, work.Program.Width, work.Program.Height),
 	}
 	w.sound = newSound(work.Program.AudioBitrate, out.Sound)
+	w.look = level.NewPicture(0)
 	w.slate = slate{work: work, frame: media.NewFrame(work.Program.Width, work.Program.Height)}
 	return w
 }
@@ -206,6 +209,7 @@ func (w *Worker) choose(n int64, c choice) (program.Picture, *media.Frame) {
 		p.Flags |= h264.Repeated
 		w.report.Repeated++
 	}
+	w.look.Write(f, now)
 	p.Capture = f.Time
 	return p, f
 }
@@ -241,7 +245,7 @@ func (w *Worker) fillReport(now int64, state drivers.State, cause string) {
 	}
 	w.encoding, w.encoded = 0, 0
 	r.SamplesIn, r.Inserted, r.Cut, r.Muted = w.sound.counters()
-	r.PeakDB = w.sound.takePeak()
+	r.Levels, r.Picture = w.sound.levels(), w.look.Values()
 	r.Restarts = w.restarts.Load()
 }
 
