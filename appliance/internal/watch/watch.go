@@ -30,6 +30,7 @@ type Watcher struct {
 
 	mu  sync.Mutex
 	now Newest
+	pts int64 // of its newest frame
 }
 
 // Newest is what the stream brought last.
@@ -84,14 +85,35 @@ func (c counted) Read(p []byte) (int, error) {
 // Video takes an access unit of the stream.
 func (w *Watcher) Video(u media.Unit) {
 	stamp, stamped := h264.FindStamp(u.Data)
-	w.hop.Frame(stamp.Capture)
 	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.repeated(u.PTS, stamp, stamped) {
+		return
+	}
+	w.hop.Frame(stamp.Capture)
 	w.now.Stamp, w.now.Stamped, w.now.Frame = stamp, stamped, now
+	w.pts = u.PTS
 	if u.Key {
 		w.now.Keyframe, w.now.KeyTime, w.now.KeyStamp = u.Data, now, stamp
 	}
+}
+
+// maxRepeat is more than a ring holds.
+const maxRepeat = 60 * media.TicksPerSecond
+
+// repeated says whether a frame has been here before: a new connection to a
+// stream that stands still gets the last second of it again, which must not
+// count as life.
+func (w *Watcher) repeated(pts int64, s h264.Stamp, stamped bool) bool {
+	if w.now.Frame.IsZero() || stamped != w.now.Stamped {
+		return false
+	}
+	back := (w.pts - pts) << 31 >> 31 // 33 bits with sign
+	if stamped && s.Epoch != w.now.Stamp.Epoch {
+		return false
+	}
+	return back >= 0 && back < maxRepeat
 }
 
 // Audio passes over the sound.
