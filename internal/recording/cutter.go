@@ -70,8 +70,9 @@ type tally struct {
 	lastGap  *Gap
 	gapSeen  time.Time // when one of this recorder's own had ended, by the clock
 	skipped  uint64    // bytes of garbage
-	lastData time.Time
-	last     mark // the newest frame
+	lastByte time.Time // when anything came
+	lastData time.Time // when something came that had not been there before
+	last     mark      // the newest frame
 	started  time.Time
 }
 
@@ -98,7 +99,7 @@ func (c *cutter) write(p []byte) {
 	c.scan.Scan(p, c.group.packet)
 	c.send()
 	c.mu.Lock()
-	c.tally.lastData = now
+	c.tally.lastByte = now
 	c.tally.skipped = c.scan.Skipped
 	c.mu.Unlock()
 }
@@ -204,6 +205,7 @@ func (c *cutter) dropOrResume(g *group) {
 	}
 	c.mu.Lock()
 	c.tally.lost += uint64(len(g.packets))
+	c.tally.lastData = time.Now()
 	c.mu.Unlock()
 }
 
@@ -298,7 +300,7 @@ func (c *cutter) put(g *group) {
 		c.tally.gaps++
 		c.tally.lastGap = &gap // the sender's, which its own status explains
 	}
-	c.tally.last = c.pos.mark
+	c.tally.last, c.tally.lastData = c.pos.mark, now
 	c.mu.Unlock()
 	if g.stamped && c.cfg.OnFrame != nil {
 		c.cfg.OnFrame(g.stamp)

@@ -112,6 +112,28 @@ func TestRejoinsLate(t *testing.T) {
 	})
 }
 
+// A sender that hangs answers each new connection with what it had before.
+func TestRepetitionIsNoLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s := newMemFS(), newStreamer()
+		r := open(t, testConfig(m))
+		ts := s.seconds(5)
+		feed(t, r, ts)
+		for range 4 {
+			time.Sleep(2 * time.Second)
+			r.Rejoin("the connection was lost")
+			feed(t, r, ts[s.starts[3]:])
+		}
+		if st := r.Status(); st.State != Failed || st.Cause != "the stream has brought nothing new for 8 s" {
+			t.Errorf("%s, %q", st.State, st.Cause)
+		}
+		closeIt(t, r)
+		if !bytes.Equal(recordedBytes(m), ts) {
+			t.Error("the repetition is recorded")
+		}
+	})
+}
+
 // A sender that restarts goes on with later frames and other bytes.
 func TestRejoinsARestartedSender(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -44,7 +44,7 @@ type Status struct {
 	QueueLimit       int       `json:"queue_limit_bytes"`
 	Flushed          time.Time `json:"flushed,omitzero"` // end of the last flush
 	FlushAgeMS       float64   `json:"flush_age_ms"`     // -1 before the first
-	StreamAgeMS      float64   `json:"stream_age_ms"`    // since the last data; -1 before the first
+	StreamAgeMS      float64   `json:"stream_age_ms"`    // since the last new data; -1 before the first
 	FreeBytes        uint64    `json:"free_bytes"`
 	TotalBytes       uint64    `json:"total_bytes"`
 	HoursLeft        float64   `json:"hours_left"` // at the present rate; -1 unknown
@@ -96,6 +96,8 @@ func judge(now time.Time, s *Status, t tally, w writerState) (State, string) {
 		return Failed, w.failed.cause
 	case t.mode == dropping:
 		return Failed, t.gapCause
+	case silent > patience && now.Sub(t.lastByte) < patience:
+		return Failed, fmt.Sprintf("the stream has brought nothing new for %.0f s", silent.Seconds())
 	case silent > patience && t.lastData.IsZero():
 		return Failed, fmt.Sprintf("no stream yet after %.0f s", silent.Seconds())
 	case silent > patience:
