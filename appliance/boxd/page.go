@@ -45,7 +45,7 @@ func (s *server) rows() rows {
 	status := s.reporter.Status()
 	r := rows{Name: s.box.Box.Name, Title: title(s.box.Room, s.box.Role), State: status.State, Cause: status.Cause}
 	capture, record, d := s.peers.Get("capture"), s.peers.Get("record"), s.streamDetail()
-	r.Rows = append(r.Rows, pictureRow(d), leafRow(capture, "signal", "Signal"))
+	r.Rows = append(r.Rows, pictureRow(d), signalRow(capture))
 	r.Rows = append(r.Rows, streamRow(capture, d), readersRow(capture), latencyRow(d))
 	if s.box.Box.Multicast != "" {
 		r.Rows = append(r.Rows, multicastRow(capture, s.box.Box.Multicast))
@@ -90,6 +90,26 @@ func pictureRow(d streamDetail) row {
 func leafRow(p peers.Peer, leaf, label string) row {
 	state, cause := leafOf(p, leaf)
 	return row{ID: leaf, Label: label, Text: orOK(cause), State: state}
+}
+
+// signalRow is what comes in: size, rate and sound.
+func signalRow(capture peers.Peer) row {
+	r := leafRow(capture, "signal", "Signal")
+	m, _ := capture.Status.Detail.(map[string]any)
+	in, _ := m["input"].(map[string]any)
+	w, _ := in["width"].(float64)
+	h, _ := in["height"].(float64)
+	if r.State != metrics.OK || w == 0 || h == 0 {
+		return r
+	}
+	fps, _ := in["fps"].(float64)
+	r.Text = fmt.Sprintf("%.0fx%.0f, %.1f frames a second", w, h, fps)
+	if peak, ok := in["peak_dbfs"].(float64); ok && peak > -100 {
+		r.Text += fmt.Sprintf(" · sound peaks at %.0f dBFS", peak)
+	} else if ok {
+		r.Text += " · no sound"
+	}
+	return r
 }
 
 func streamRow(capture peers.Peer, d streamDetail) row {
