@@ -107,40 +107,54 @@ type player struct {
 	now, next *pass
 	first     int64 // grid number of the pass's first frame
 	length    int64 // frames a pass has; 0 when not known yet
+	still     bool  // there is one picture, and it has been shown
+	silence   []int16
 }
 
 func (p *player) run(ctx context.Context) error {
-	var err error
-	if p.now, err = p.src.start(ctx); err != nil {
-		return err
-	}
-	if err := p.now.ready(ctx); err != nil {
+	if err := p.begin(ctx); err != nil {
 		return err
 	}
 	clk := p.src.cfg.Clock
-	n := media.FrameAt(clk.Now(), p.rate) + 1
-	for p.first = n; ; n++ {
+	p.first = media.FrameAt(clk.Now(), p.rate) + 1
+	for n := p.first; ; n++ {
 		if err := clock.Wait(ctx, clk, media.FrameTime(n, p.rate)); err != nil {
 			return err
 		}
-		if p.next == nil && n-p.first >= p.length-int64(lead*p.rate) {
-			if p.next, err = p.src.start(ctx); err != nil {
-				return err
-			}
-		}
-		if err := p.tick(ctx, n); err != nil {
+		if err := p.step(ctx, n); err != nil {
 			return err
 		}
 	}
+}
+
+// begin starts the first pass and waits for its first frame.
+func (p *player) begin(ctx context.Context) (err error) {
+	if p.now, err = p.src.start(ctx); err != nil {
+		return err
+	}
+	return p.now.ready(ctx)
+}
+
+// step does what is due at grid frame n.
+func (p *player) step(ctx context.Context, n int64) (err error) {
+	if p.next == nil && !p.still && n-p.first >= p.length-int64(lead*p.rate) {
+		if p.next, err = p.src.start(ctx); err != nil {
+			return err
+		}
+	}
+	return p.tick(ctx, n)
 }
 
 // tick delivers what belongs to grid frame n.
 func (p *player) tick(ctx context.Context, n int64) error {
-	if p.src.info.still && p.now.shown > 0 {
-		return p.still(ctx, n)
+	t := media.FrameTime(n, p.rate)
+	if p.still {
+		p.sink.Same(t)
+		p.sink.Audio(media.Samples{Time: t, Rate: media.SampleRate, Channels: media.Channels, Data: p.silence})
+		return nil
 	}
 	at := n - p.first
-	ended, err := p.now.picture(p.sink, at, media.FrameTime(n, p.rate))
+	ended, err := p.now.picture(p.sink, at, t)
 	if err != nil {
 		return err
 	}
@@ -148,6 +162,10 @@ func (p *player) tick(ctx context.Context, n int64) error {
 		return p.turn(ctx, n)
 	}
 	p.now.sound(p.sink, p.first, at, p.rate)
+	if p.src.info.still && p.now.shown > 0 {
+		p.stay()
+		return nil
+	}
 	if at-p.now.shown > int64(stuck*p.rate) {
 		return fmt.Errorf("%s: ffmpeg has delivered no picture for %d s", p.src.path, stuck)
 	}
@@ -156,11 +174,12 @@ func (p *player) tick(ctx context.Context, n int64) error {
 
 // turn goes over to the next pass: the file ended before frame n.
 func (p *player) turn(ctx context.Context, n int64) error {
-	if p.now.shown == 0 {
+	switch p.now.shown {
+	case 0:
 		return p.now.end()
-	}
-	if p.now.shown == 1 {
-		return p.still(ctx, n)
+	case 1:
+		p.stay()
+		return p.tick(ctx, n)
 	}
 	p.length = p.now.shown
 	p.first += p.length
@@ -175,18 +194,10 @@ func (p *player) turn(ctx context.Context, n int64) error {
 	return p.tick(ctx, n)
 }
 
-// still shows a file of one picture for ever.
-func (p *player) still(ctx context.Context, n int64) error {
+// stay goes over to a file of one picture that has been shown.
+func (p *player) stay() {
 	p.close()
-	clk := p.src.cfg.Clock
-	for silence := make([]int16, samplesPerFrame(p.rate)*media.Channels); ; n++ {
-		if err := clock.Wait(ctx, clk, media.FrameTime(n, p.rate)); err != nil {
-			return err
-		}
-		t := media.FrameTime(n, p.rate)
-		p.sink.Same(t)
-		p.sink.Audio(media.Samples{Time: t, Rate: media.SampleRate, Channels: media.Channels, Data: silence})
-	}
+	p.still, p.silence = true, make([]int16, samplesPerFrame(p.rate)*media.Channels)
 }
 
 func (p *player) close() {

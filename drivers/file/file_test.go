@@ -9,13 +9,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
-	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/media"
 )
 
@@ -56,84 +54,71 @@ func film(t *testing.T, name, rate, videoLen, audioLen string) string {
 		"-c:v", "ffv1", "-c:a", "pcm_s16le")
 }
 
-// recorder is a sink that notes what it gets; the clock goes on by one frame
-// when both picture and sound of a frame are there.
+// recorder is a sink that notes what it gets.
 type recorder struct {
-	mu     sync.Mutex
 	times  []int64
 	luma   []byte
 	same   int
 	blocks []media.Samples
-	got    chan struct{}
 }
 
-func newRecorder() *recorder { return &recorder{got: make(chan struct{}, 4096)} }
-
 func (r *recorder) Video(f *media.Frame) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.times, r.luma = append(r.times, f.Time), append(r.luma, f.Y[0])
 }
 
 func (r *recorder) Same(int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.same++
 }
 
 func (r *recorder) Audio(s media.Samples) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	s.Data = append([]int16(nil), s.Data...)
 	r.blocks = append(r.blocks, s)
-	r.got <- struct{}{}
 }
 
-// play runs the file in real time, for the decoders are real, and ends it after
-// the sound of so many frames.
+// play plays so many frames of the file, each as soon as ffmpeg has decoded it.
 func play(t *testing.T, path string, frames int) *recorder {
 	t.Helper()
-	src, err := Open(path, Config{Width: 64, Height: 36, Rate: 50, Clock: fast{}})
+	src, err := Open(path, Config{Width: 64, Height: 36, Rate: 50})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	rec := newRecorder()
-	done := make(chan error, 1)
-	go func() { done <- src.Run(ctx, rec) }()
-	for range frames {
-		select {
-		case <-rec.got:
-		case err := <-done:
-			t.Fatalf("ended: %v", err)
-		case <-ctx.Done():
-			t.Fatalf("%d of %d frames in 30 s", len(rec.blocks), frames)
-		}
+	rec := new(recorder)
+	p := &player{src: src, sink: rec, rate: 50, length: src.info.frames(50), first: began}
+	defer p.close()
+	if err := p.begin(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("Run: %v", err)
+	for n := p.first; n < began+int64(frames); n++ {
+		decoded(t, p)
+		if err := p.step(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return rec
 }
 
-// fast runs five times as fast as UTC.
-type fast struct{}
+// began is a whole second at 50 frames a second.
+const began = int64(1_800_000_000 * 50)
 
-var started = time.Now()
-
-func (fast) Now() int64 {
-	return started.UnixNano() + 5*int64(time.Since(started))
+// decoded waits until what is due next is there, at the end of a pass from the
+// next one.
+func decoded(t *testing.T, p *player) {
+	t.Helper()
+	if p.still {
+		return
+	}
+	for _, x := range []*pass{p.now, p.next} {
+		if x == nil {
+			return
+		}
+		if err := x.ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if x.peeked != nil {
+			return
+		}
+	}
 }
-
-func (f fast) After(t int64) (<-chan struct{}, func()) {
-	c := make(chan struct{})
-	timer := time.AfterFunc(time.Duration(t-f.Now())/5, func() { close(c) })
-	return c, func() { timer.Stop() }
-}
-
-var _ clock.Clock = fast{}
 
 func TestLoopsKeepPictureAndSoundInStep(t *testing.T) {
 	for _, c := range []struct {
@@ -164,8 +149,8 @@ func TestLoopsKeepPictureAndSoundInStep(t *testing.T) {
 			if n := len(rec.onsets()); n < 6 {
 				t.Errorf("%d ticks in 3 passes of 2 s, want at least 6", n)
 			}
-			if late := len(rec.blocks) - len(rec.times); late > 20 {
-				t.Errorf("%d of %d frames didn't come in time", late, len(rec.blocks))
+			if len(rec.times) != 3*c.frames+10 || len(rec.blocks) != len(rec.times) {
+				t.Errorf("%d frames and the sound of %d, want %d", len(rec.times), len(rec.blocks), 3*c.frames+10)
 			}
 		})
 	}
@@ -194,6 +179,43 @@ func (r *recorder) onsets() (at []int64) {
 		}
 	}
 	return at
+}
+
+// live is a sink that waits for nobody, for Run.
+type live chan int64
+
+func (l live) Video(f *media.Frame) {
+	select {
+	case l <- f.Time:
+	default:
+	}
+}
+func (live) Same(int64)          {}
+func (live) Audio(media.Samples) {}
+
+func TestRunGoesByTheClockAndEndsWithItsContext(t *testing.T) {
+	src, err := Open(film(t, "film.mkv", "50", "1", "1"), Config{Width: 64, Height: 36, Rate: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	times, done := make(live, 1), make(chan error, 1)
+	go func() { done <- src.Run(ctx, times) }()
+	for range 5 {
+		select {
+		case at := <-times:
+			if at != media.FrameTime(media.FrameAt(at+1, 50), 50) || time.Now().UnixNano() < at {
+				t.Errorf("a frame of %d, off the grid or before its time", at)
+			}
+		case err := <-done:
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("Run: %v", err)
+	}
 }
 
 func TestStillPictureStays(t *testing.T) {
@@ -260,7 +282,7 @@ func TestDeadDecoderIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = src.Run(t.Context(), newRecorder())
+	err = src.Run(t.Context(), make(live))
 	if err == nil || !strings.Contains(err.Error(), "within a frame") && !strings.Contains(err.Error(), "boom") {
 		t.Errorf("Run = %v, want what became of ffmpeg", err)
 	}

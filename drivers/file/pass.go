@@ -34,11 +34,12 @@ type pass struct {
 
 	video, free  chan *media.Frame
 	audio, spare chan []int16
-	failed       error // why video was closed; nil at the file's end
-	peeked       *media.Frame
-	shown        int64 // frames taken out of video
-	heard        int64 // of sound, in frames of picture
-	mute         bool  // the sound has ended
+	failed       error        // why video was closed; nil at the file's end
+	peeked       *media.Frame // taken from video, to be shown next
+	block        []int16      // taken from audio, to be heard next
+	shown        int64        // frames taken out of video
+	heard        int64        // of sound, in frames of picture
+	mute         bool         // the sound has ended
 	silence      []int16
 }
 
@@ -167,14 +168,25 @@ func (p *pass) readAudio(ctx context.Context, proc *run.Process) {
 	}
 }
 
-// ready waits for the first frame.
+// ready waits for the next frame and its sound, or the end of either.
 func (p *pass) ready(ctx context.Context) error {
-	select {
-	case f, ok := <-p.video:
-		if !ok {
-			return p.end()
+	if p.peeked == nil {
+		select {
+		case f, ok := <-p.video:
+			if !ok {
+				return p.end()
+			}
+			p.peeked = f
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		p.peeked = f
+	}
+	if p.block != nil || p.mute {
+		return nil
+	}
+	select {
+	case b, ok := <-p.audio:
+		p.block, p.mute = b, !ok
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -223,23 +235,24 @@ func (p *pass) picture(sink Sink, at, t int64) (ended bool, err error) {
 // with its own time, and silence after its end.
 func (p *pass) sound(sink Sink, first, at int64, rate int) {
 	for ; p.heard <= at; p.heard++ {
-		block := p.silence
-		if !p.mute {
+		if p.block == nil && !p.mute {
 			select {
 			case b, ok := <-p.audio:
-				p.mute = !ok
-				if ok {
-					block = b
-				}
+				p.block, p.mute = b, !ok
 			default:
-				return
+				return // late
 			}
 		}
+		data := p.silence
+		if p.block != nil {
+			data = p.block
+		}
 		sink.Audio(media.Samples{
-			Time: media.FrameTime(first+p.heard, rate), Rate: media.SampleRate, Channels: media.Channels, Data: block,
+			Time: media.FrameTime(first+p.heard, rate), Rate: media.SampleRate, Channels: media.Channels, Data: data,
 		})
-		if !p.mute {
-			p.spare <- block
+		if p.block != nil {
+			p.spare <- p.block
+			p.block = nil
 		}
 	}
 }
