@@ -272,3 +272,21 @@ func TestRecordings(t *testing.T) {
 		t.Error("a browser is not asked for the password")
 	}
 }
+
+func TestMissing(t *testing.T) {
+	at := time.Date(2026, 11, 23, 10, 15, 30, 0, time.UTC)
+	gap := recording.Gap{Start: at, End: at.Add(4500 * time.Millisecond), Cause: "disk full"}
+	for _, tt := range []struct {
+		entry recording.Entry
+		want  string
+	}{
+		{recording.Entry{}, ""},
+		{recording.Entry{Gaps: []recording.Gap{gap}, MissingFrames: 112}, "10:15:30: 4.5 s, disk full"},
+		{recording.Entry{Gaps: []recording.Gap{gap, gap, gap, gap, gap}, GapsOmitted: 2}, "10:15:30: 4.5 s, disk full|10:15:30: 4.5 s, disk full|10:15:30: 4.5 s, disk full|and 4 more gaps"},
+		{recording.Entry{ContinuityErrors: 3}, "3 continuity errors"},
+	} {
+		if got := strings.Join(missing(tt.entry), "|"); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
