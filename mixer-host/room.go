@@ -77,7 +77,7 @@ func (c *runCmd) load() (*event.Event, event.Room, error) {
 	case room.Engine != "native":
 		return nil, room, fmt.Errorf("%s: room %s is mixed by %s; for mixer-host say mixer: {engine: native}", e.Path, room.Name, room.Engine)
 	case len(room.Sources) == 0:
-		return nil, room, fmt.Errorf("%s: room %s has no sources; give it camera: or slides:", e.Path, room.Name)
+		return nil, room, fmt.Errorf("%s: room %s has no sources; give it a camera or slides", e.Path, room.Name)
 	case c.Delay < 0 || c.Delay > 2*time.Second:
 		return nil, room, fmt.Errorf("delay %v: from 0 to 2s", c.Delay)
 	}

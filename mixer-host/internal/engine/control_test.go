@@ -94,7 +94,7 @@ func TestNewRefuses(t *testing.T) {
 		"use a PNG or a JPEG":              {Background: text, Sources: []Source{cam}},
 		"no such file":                     {Logo: "/nonexistent.png", Sources: []Source{cam}},
 		"this room has camera":             {Scene: Scene{Fullscreen, "slides", "camera"}, Sources: []Source{cam}},
-		"has no sources; give it camera:":  {},
+		"has no sources; give it a camera": {},
 		`mode "x"; use one of fullscreen,`: {Scene: Scene{"x", "camera", "slides"}, Sources: []Source{cam, sld}},
 	} {
 		o.Room, o.Width, o.Height, o.Rate = "demo", 320, 180, 25

@@ -109,7 +109,7 @@ func New(o Options) (*Engine, error) {
 		o.Log = slog.Default()
 	}
 	if len(o.Sources) == 0 {
-		return nil, fmt.Errorf("room %s has no sources; give it camera: or slides:", o.Room)
+		return nil, fmt.Errorf("room %s has no sources; give it a camera or slides", o.Room)
 	}
 	e := &Engine{
 		o: o, mixer: newMixer(len(o.Sources)), meter: newMeter(), still: newStill(o.Clock),

@@ -54,7 +54,7 @@ func (c *connection) Video(u media.Unit) {
 	if jumped {
 		c.needKey = true
 	}
-	x.at = c.time.last
+	x.at, x.exact = c.time.last, c.time.trusted
 	s.o.Hop.Frame(x.capture)
 	if c.needKey && !u.Key {
 		s.o.Hop.Drop(1)
@@ -70,7 +70,7 @@ func (c *connection) Audio(u media.Unit) {
 	if !ok {
 		return
 	}
-	c.put(unit{Unit: u, at: ticks - c.time.offset, program: ticks})
+	c.put(unit{Unit: u, at: ticks - c.time.offset, program: ticks, exact: c.time.trusted})
 }
 
 // Error hears of streams that can't be used.
@@ -109,6 +109,7 @@ func (c *connection) take(ctx context.Context, u unit) {
 		err := c.decoder.fits(u)
 		if err == nil && c.jumped(u) {
 			err = errors.New("the stream's time jumped")
+			c.source.frames.clear()
 		}
 		if err == nil {
 			if err = c.decoder.send(u); err == nil {

@@ -62,6 +62,7 @@ type unit struct {
 	program int64 // UTC: ns for pictures, ticks for sound
 	capture int64
 	flags   h264.Flags
+	exact   bool // by a stamp, not by arrival
 }
 
 // decoder is one ffmpeg child. One goroutine calls send; another reads what
@@ -182,7 +183,7 @@ func (d *decoder) send(u unit) error {
 	}
 	d.child.Stdin.SetWriteDeadline(time.Now().Add(writeTimeout))
 	d.mu.Lock()
-	d.sent[u.Track].add(sentTime{ms: pts, program: u.program, capture: u.capture, flags: u.flags})
+	d.sent[u.Track].add(sentTime{ms: pts, program: u.program, capture: u.capture, flags: u.flags, exact: u.exact})
 	d.mu.Unlock()
 	if u.Track == media.Audio {
 		return d.out.Audio(pts, u.Data)
@@ -337,7 +338,11 @@ func (d *decoder) readSound(r *matroska.Reader, b matroska.Block, s *sound) erro
 	for i := range pcm {
 		pcm[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
 	}
-	s.write(ticksToSample(t.program), pcm)
+	slack := int64(guessedSlack)
+	if t.exact {
+		slack = stampedSlack
+	}
+	s.write(ticksToSample(t.program), pcm, slack)
 	return nil
 }
 

@@ -9,6 +9,7 @@ type sentTime struct {
 	program int64
 	capture int64
 	flags   h264.Flags
+	exact   bool // by a stamp, not by arrival
 }
 
 // sentTimes remembers the newest units sent. A decoder that holds back more

@@ -10,10 +10,14 @@ import (
 // before it is due.
 const soundSize = 2 * media.SampleRate
 
-// soundSlack is how far, in samples, decoded sound may seem to be from where
-// the sound before it ended and still be taken as its continuation: times
-// guessed from arrival jitter, and a gap of one sample is a click.
-const soundSlack = media.SampleRate / 50
+// How far, in samples, decoded sound may seem to be from where the sound before
+// it ended and still be taken as its continuation: a gap of one sample is a
+// click. Stamped times are exact but for the decoder's ms, times guessed from
+// arrival move with it.
+const (
+	stampedSlack = media.SampleRate / 500
+	guessedSlack = media.SampleRate / 50
+)
 
 // sound is a source's decoded sound on the 48 kHz grid of UTC. The decoder
 // writes, the engine reads each sample once.
@@ -34,11 +38,11 @@ type SoundStats struct {
 }
 
 // write puts interleaved samples at position pos, or where the ones before
-// ended when that is near.
-func (s *sound) write(pos int64, pcm []int16) {
+// ended when that is nearer than slack.
+func (s *sound) write(pos int64, pcm []int16, slack int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if d := pos - s.end; d > -soundSlack && d < soundSlack {
+	if d := pos - s.end; d > -slack && d < slack {
 		pos = s.end
 	}
 	n := int64(len(pcm) / media.Channels)

@@ -207,6 +207,20 @@ func TestRefusedConnectionNamesTheCause(t *testing.T) {
 	}
 }
 
+// trickle gives a packet at a time until the source has replaced a decoder.
+type trickle struct {
+	r io.Reader
+	s *Source
+}
+
+func (r *trickle) Read(p []byte) (int, error) {
+	if r.s.Stats().Restarts == 0 {
+		time.Sleep(2 * time.Millisecond)
+		p = p[:min(len(p), 188)]
+	}
+	return r.r.Read(p)
+}
+
 // TestChildThatDiesIsReplaced runs a decoder that ends at once the first time.
 func TestChildThatDiesIsReplaced(t *testing.T) {
 	dir := t.TempDir()
@@ -215,8 +229,13 @@ func TestChildThatDiesIsReplaced(t *testing.T) {
 	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	first := now()
-	s := start(t, Options{FFmpeg: script}, stream(t, first, 125))
+	in := &trickle{r: bytes.NewReader(stream(t, now(), 1000))}
+	ready := make(chan *Source, 1)
+	s := start(t, Options{FFmpeg: script, Open: func(ctx context.Context) (io.ReadCloser, error) {
+		in.s = <-ready
+		return opened{in, ctx}, nil
+	}})
+	ready <- s
 	until(t, "frames of a second child", func() bool { return s.Stats().Frames.Decoded >= 20 })
 	if st := s.Stats(); st.Restarts != 1 {
 		t.Errorf("%d restarts", st.Restarts)

@@ -16,7 +16,6 @@ type tap struct {
 	hop     *metrics.HopCounter
 	scanner mpegts.Scanner
 	last    map[uint16]byte // the counter of each PID
-	skipped uint64
 
 	mu     sync.Mutex
 	at     time.Time // of the newest byte

@@ -158,10 +158,10 @@ func TestSoundLiesOnItsGrid(t *testing.T) {
 		}
 		return b
 	}
-	s.write(1010, block(100, 1))
-	s.write(1112, block(100, 2)) // 2 samples off: taken as the continuation
-	s.write(5000, block(100, 3)) // a gap
-	s.write(900, block(50, 9))   // too late
+	s.write(1010, block(100, 1), stampedSlack)
+	s.write(1112, block(100, 2), stampedSlack) // 2 samples off: taken as the continuation
+	s.write(5000, block(100, 3), stampedSlack) // a gap
+	s.write(900, block(50, 9), guessedSlack)   // too late
 	out := make([]int16, 2*4200)
 	s.at(1000, out)
 	for i, want := range map[int]int16{0: 0, 9: 0, 10: 1, 109: 1, 110: 2, 209: 2, 210: 0, 3999: 0, 4000: 3, 4099: 3, 4100: 0} {
@@ -172,7 +172,7 @@ func TestSoundLiesOnItsGrid(t *testing.T) {
 	if st := s.snapshot(); st.Late != 50 || st.Written != 300 {
 		t.Errorf("%+v", st)
 	}
-	s.write(5200, block(soundSize+10, 4)) // more than it holds
+	s.write(5200, block(soundSize+10, 4), stampedSlack) // more than it holds
 	if st := s.snapshot(); st.Early == 0 {
 		t.Errorf("%+v", st)
 	}
