@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -84,6 +85,7 @@ func New(c Config) *Cache {
 
 func (c *Cache) newStream(room, rendition string) *stream {
 	s := &stream{c: c, room: room, rendition: rendition, merge: newMerge(len(c.Origins))}
+	s.answers = slices.Repeat([]bool{true}, len(c.Origins)) // until they don't
 	name := room + "/" + rendition
 	for _, o := range c.Origins {
 		in := c.Reporter.Hop(o.Name+" "+name, "in", "hls", o.URL+s.path()+"index.m3u8")

@@ -244,13 +244,19 @@ func TestFailingOrigins(t *testing.T) {
 	a.set(func() { a.fail = 500 })
 	b.set(func() { b.list = offered(10, "....") })
 	eventually(t, "the list goes on", lists(c, 13))
-	if h, _ := r.Status().Hop("origin0 demo/main"); h.State != metrics.Failed || !strings.Contains(h.Cause, "500") {
+	if h, _ := r.Status().Hop("origin0 demo/main"); h.State != metrics.Degraded || !strings.Contains(h.Cause, "500") {
 		t.Errorf("main shows as %s: %q", h.State, h.Cause)
 	}
 	b.set(func() { b.fail = 503 })
 	if code, _ := get(c, mediaList); code != 200 {
 		t.Errorf("just after both are gone: %d, want the list that was", code)
 	}
+	a.set(func() { a.fail = 502 })
+	b.set(func() { b.fail = 502 })
+	eventually(t, "the cache says that no origin answers", func() bool {
+		h, _ := r.Status().Hop("demo/main")
+		return h.State == metrics.Failed && h.Cause == "no origin answers"
+	})
 	if code, text := get(c, segment1(13)); code != 200 && code != 503 {
 		t.Errorf("segment: %d %s", code, text)
 	}
@@ -273,10 +279,10 @@ func TestNonsense(t *testing.T) {
 	good.list = offered(10, "...")
 	c, r := running(t, 1<<20, &origin{Server: bad}, &origin{Server: &httptest.Server{URL: "http://" + gone.Addr().String()}}, good)
 	eventually(t, "the good one is listed", lists(c, 12))
-	eventually(t, "the others show as failed", func() bool {
+	eventually(t, "the others show it", func() bool {
 		x, _ := r.Status().Hop("origin0 demo/main")
 		y, _ := r.Status().Hop("origin1 demo/main")
-		return x.State == metrics.Failed && y.State == metrics.Failed
+		return x.State == metrics.Degraded && y.State == metrics.Degraded
 	})
 }
 

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,6 +36,7 @@ type stream struct {
 	merge   *merge
 	text    []byte // our playlist; nil: to be made
 	viewers viewers
+	answers []bool // by origin
 }
 
 func (s *stream) path() string { return "/hls/" + s.room + "/" + s.rendition + "/" }
@@ -57,19 +59,21 @@ func (s *stream) poll(ctx context.Context, origin int) error {
 			s.in[origin].SetState(metrics.Degraded, "the origin has no live input")
 			pause = pollIdle
 		default:
-			s.in[origin].SetState(metrics.Failed, err.Error())
+			s.in[origin].SetState(metrics.Degraded, err.Error()) // there are others
 		}
-		s.polled(ctx, origin, p)
+		s.polled(ctx, origin, p, err == nil || errors.Is(err, errNoInput))
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
 }
 
-// polled takes a poll's result; p is nil when there was no playlist.
-func (s *stream) polled(ctx context.Context, origin int, p *hls.Playlist) {
+// polled takes a poll's result; p is nil when there was no playlist. answers
+// says that the origin is there.
+func (s *stream) polled(ctx context.Context, origin int, p *hls.Playlist, answers bool) {
 	now := s.c.Now()
 	s.mu.Lock()
+	s.answers[origin] = answers
 	if p == nil {
 		s.merge.lost(origin)
 	} else {
@@ -80,6 +84,11 @@ func (s *stream) polled(ctx context.Context, origin int, p *hls.Playlist) {
 	busy := s.viewers.count(now) > 0
 	s.out.SetReaders(s.viewers.count(now))
 	s.out.SetIdle(!s.merge.live(now))
+	if slices.Contains(s.answers, true) {
+		s.out.SetState(metrics.OK, "")
+	} else {
+		s.out.SetState(metrics.Failed, "no origin answers")
+	}
 	s.mu.Unlock()
 	if n := len(added); n > 0 {
 		s.c.group.Go("", func(context.Context) error {

@@ -127,7 +127,7 @@ func (c *Client) Start(sps, pps []byte) error {
 			IsKeyFrame: true, Type: message.VideoTypeConfig, AVCConfig: config},
 		&message.Audio{ChunkStreamID: message.AudioChunkStreamID, MessageStreamID: streamID, Codec: message.CodecMPEG4Audio,
 			Rate: message.AudioRate44100, Depth: message.AudioDepth16, IsStereo: true, AACType: message.AudioAACTypeConfig,
-			AACConfig: &mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 48000, ChannelConfig: 2, ChannelCount: 2}},
+			AACConfig: &mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 48000, ChannelConfig: 2}},
 	} {
 		if err := c.write(m); err != nil {
 			return err
