@@ -18,7 +18,7 @@ type flags struct {
 }
 
 type runCmd struct {
-	Config string        `required:"" type:"existingfile" placeholder:"FILE" help:"The event file."`
+	Config string        `required:"" placeholder:"FILE" help:"The event file."`
 	Room   string        `required:"" placeholder:"NAME" help:"Which of the event's rooms to mix."`
 	State  string        `placeholder:"DIR" default:"${state}" help:"Where scene and volumes are kept over a restart: ${default}."`
 	Delay  time.Duration `default:"240ms" help:"How far the mix is behind its sources: what arrives later is not shown (${default})."`

@@ -28,7 +28,7 @@ type flags struct {
 
 // config is what every part of an event needs.
 type config struct {
-	Config string `required:"" type:"existingfile" placeholder:"FILE" help:"The event file."`
+	Config string `required:"" placeholder:"FILE" help:"The event file."`
 }
 
 type pushCmd struct {

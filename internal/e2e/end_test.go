@@ -14,7 +14,7 @@ func TestEndsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, "the mixer answers", func() error { _, err := c.status(portControl); return err })
+	eventually(t, 30*time.Second, "the chain is ok", c.ok)
 	start := time.Now()
 	if err := c.stop(); err != nil {
 		t.Fatal(err)
