@@ -217,7 +217,7 @@ func TestReaderSurvivesTheWorker(t *testing.T) {
 	start := r.until(t, "a frame", live).Latest.Frame
 	rep := r.until(t, "two more seconds", func(s h264.Stamp, _ mpegts.Report) bool { return s.Frame >= start+50 })
 	unbroken(t, b, rep)
-	if rep.SlateFrames < 5 || rep.LiveFrames < 60 {
+	if rep.SlateFrames < 5 || rep.LiveFrames < 30 {
 		t.Errorf("%d slate frames, %d live ones", rep.SlateFrames, rep.LiveFrames)
 	}
 }

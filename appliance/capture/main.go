@@ -10,12 +10,14 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/openvideobox/videobox/appliance/capture/internal/parent"
 	"github.com/openvideobox/videobox/appliance/capture/internal/source"
+	"github.com/openvideobox/videobox/drivers/kmod"
 	"github.com/openvideobox/videobox/internal/event"
 	"github.com/openvideobox/videobox/internal/program"
 	"github.com/openvideobox/videobox/internal/run"
@@ -40,6 +42,8 @@ type runCommand struct {
 	Threads int    `default:"1" help:"x264's threads."`
 	Status  string `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
 	Clock   bool   `name:"box-clock" help:"This host is a videobox: ask the kernel whether boxd has its clock in sync."`
+
+	Modules []string `placeholder:"MODULE" help:"Kernel modules to load first, with what they need, where there is no udev: uvcvideo,snd-usb-audio."`
 }
 
 // children are the commands that capture starts itself, not for people.
@@ -62,6 +66,11 @@ func (c *runCommand) Run(ctx context.Context) error {
 	cfg, err := c.config()
 	if err != nil {
 		return err
+	}
+	if len(c.Modules) > 0 {
+		if err := kmod.Load(c.Modules...); err != nil {
+			slog.Error("capture devices may be missing", "err", err)
+		}
 	}
 	return parent.Run(ctx, cfg)
 }
