@@ -57,6 +57,8 @@ func (s *still) Role() string    { return s.role }
 func (s *still) Name() string    { return s.role + " box1" }
 func (s *still) Address() string { return "tcp://192.0.2.1:8899" }
 
+func (s *still) Stats() source.Stats { return source.Stats{Restarts: 3} }
+
 func (s *still) State() source.State {
 	if s.gone {
 		return source.State{Phase: source.Connecting, Cause: "no connection to 192.0.2.1:8899, retrying"}
@@ -261,7 +263,7 @@ func TestStillsAndStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := s.Detail
-	if s.Program != "mixer-host" || d.Room != "demo" || len(d.Sources) != 2 || d.Sources[1].Cause == "" || d.Sources[0].AgeMS < 0 || d.Load != 0.25 {
+	if s.Program != "mixer-host" || d.Room != "demo" || len(d.Sources) != 2 || d.Sources[1].Cause == "" || d.Sources[0].AgeMS < 0 || d.Sources[0].Restarts != 3 || d.Load != 0.25 {
 		t.Errorf("status %s", w.Body)
 	}
 }

@@ -39,6 +39,7 @@ type Source interface {
 	Frame(t int64) *source.Frame
 	Sound(pos int64, dst []int16) bool
 	State() source.State
+	Stats() source.Stats
 }
 
 // Sink takes what is mixed. Both calls are in the order of time.

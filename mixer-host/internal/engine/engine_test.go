@@ -46,6 +46,7 @@ func (f *fake) Role() string        { return f.role }
 func (f *fake) Name() string        { return f.role + " box1" }
 func (f *fake) Address() string     { return "tcp://192.0.2.1:8899" }
 func (f *fake) State() source.State { return f.state }
+func (f *fake) Stats() source.Stats { return source.Stats{} }
 
 func (f *fake) Frame(t int64) *source.Frame {
 	f.asked = append(f.asked, t)

@@ -132,6 +132,13 @@ type SourceState struct {
 	AgeMS   float64      `json:"age_ms"`  // since a picture was decoded; -1: never
 	Missing uint64       `json:"missing"` // output frames without a new picture
 	Slated  uint64       `json:"slated"`  // output frames with the source's slate
+
+	Decoded     uint64 `json:"decoded"`      // pictures
+	Late        uint64 `json:"late"`         // pictures that came after their output frame
+	Dropped     uint64 `json:"dropped"`      // pictures and access units given up, queues being full
+	SamplesLost uint64 `json:"samples_lost"` // that came late, or not at all
+	Restarts    uint64 `json:"restarts"`     // of the decoder
+	StrayBytes  uint64 `json:"stray_bytes"`  // on this connection that are no MPEG-TS
 }
 
 func (in *input) snapshot(now int64) SourceState {
@@ -140,6 +147,9 @@ func (in *input) snapshot(now int64) SourceState {
 		Role: in.Role(), Name: in.Name(), Address: in.Address(), Phase: st.Phase, Cause: st.Cause,
 		AgeMS: -1, Missing: in.missing.Load(), Slated: in.slated.Load(),
 	}
+	c := in.Source.Stats()
+	s.Decoded, s.Late, s.Dropped = c.Frames.Decoded, c.Frames.Late, c.Frames.Dropped+c.Overrun
+	s.SamplesLost, s.Restarts, s.StrayBytes = c.Sound.Late+c.Sound.Missing, c.Restarts, c.Strays
 	if !st.Decoded.IsZero() {
 		s.AgeMS = float64(max(now-st.Decoded.UnixNano(), 0)) / 1e6
 	}

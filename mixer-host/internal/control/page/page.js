@@ -167,7 +167,12 @@ function showSource(card, source, s) {
   const age = never ? "never had a picture" : old ? `picture ${Math.round(source.age_ms / 1000)} s old` : "";
   card.over.hidden = !source.cause && !old;
   setText(card.over, [source.cause, age].filter(Boolean).join(" · "));
-  setText(card.detail, `${source.phase}, from ${source.address}`);
+  const counts = [
+    source.late && `${source.late} late`,
+    source.dropped && `${source.dropped} dropped`,
+    source.restarts && `decoder restarted ${source.restarts} times`,
+  ].filter(Boolean);
+  setText(card.detail, [`${source.phase}, from ${source.address}`, ...counts].join("; "));
   const audio = s.audio[source.role];
   card.mute.ariaPressed = String(audio.mute);
   if (card.dragging || card.sending) return;
