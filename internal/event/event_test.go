@@ -1,6 +1,8 @@
 package event
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -247,5 +249,22 @@ func TestListen(t *testing.T) {
 		if got := Listen(addr); got != want {
 			t.Errorf("Listen(%s) = %s, want %s", addr, got, want)
 		}
+	}
+}
+
+func TestLoadTakesTheFirstThatExists(t *testing.T) {
+	dir := t.TempDir()
+	bad, none := filepath.Join(dir, "bad.yaml"), filepath.Join(dir, "none.yaml")
+	if err := os.WriteFile(bad, []byte("event: [\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(none + ":testdata/example.yaml:" + bad); err != nil {
+		t.Errorf("the second of three: %v", err)
+	}
+	if _, err := Load(bad + ":testdata/example.yaml"); err == nil {
+		t.Error("a broken first file was passed over")
+	}
+	if _, err := Load(none + ":" + none + "2"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none.yaml2") {
+		t.Errorf("none exists: %v", err)
 	}
 }

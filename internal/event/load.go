@@ -11,7 +11,11 @@ import (
 // Load reads the event file and the secrets file that it names. A missing
 // secrets file means no secrets: a host that needs none has none. The error
 // holds every fault found, one a line.
+//
+// Path may be a list like PATH: the first file of it that exists counts, and
+// no other, so that what is wrong with it isn't hidden by the next.
 func Load(path string) (*Event, error) {
+	path = firstOf(filepath.SplitList(path))
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("event file: %w", err)
@@ -26,6 +30,16 @@ func Load(path string) (*Event, error) {
 	}
 	e.setSecrets(secrets)
 	return e, nil
+}
+
+// firstOf is the first path that exists, or else the last.
+func firstOf(paths []string) (path string) {
+	for _, path = range paths {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return path
 }
 
 // Parse is Load for bytes, without the secrets file. The path is for error
