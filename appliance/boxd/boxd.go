@@ -76,6 +76,9 @@ func (s *server) handler() http.Handler {
 	mux.Handle("GET /licenses", notices.Handler())
 	mux.Handle("GET /licenses/", notices.Handler())
 	mux.Handle("GET /recordings/", s.files.handler())
+	for _, path := range []string{"/update/", "/reboot", "GET /log"} {
+		mux.Handle(path, system(s.files.lock, initSocket))
+	}
 	return guarded(mux)
 }
 

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httputil"
+)
+
+// initSocket is where gokrazy's init answers, on a box. The image has no
+// password for it, so that nobody reaches it but by this socket.
+const initSocket = "/run/gokrazy-http.sock"
+
+// system hands updates, restarts and logs of the programs to the box's init,
+// for those who have the credentials: what `gok update` asks for, and /log.
+func system(l *lock, socket string) http.Handler {
+	toInit := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", "init"
+			r.Out.Header.Del("Authorization")
+		},
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}},
+		FlushInterval: -1, // logs come as events
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, "The system does not answer; only a videobox image has one: "+err.Error(), http.StatusBadGateway)
+		},
+	}
+	// A browser that knows the password must not be made to use it by another page.
+	return l.behind(http.NewCrossOriginProtection().Handler(toInit))
+}
