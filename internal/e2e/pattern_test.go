@@ -32,7 +32,7 @@ func TestPattern(t *testing.T) {
 	slides := filepath.Join(t.TempDir(), "quarters.mkv")
 	command(t, time.Minute, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=red:s=640x360:r=25:d=4", "-f", "lavfi", "-i", "color=lime:s=640x360:r=25:d=4",
 		"-f", "lavfi", "-i", "color=blue:s=640x360:r=25:d=4", "-f", "lavfi", "-i", "color=gray:s=640x360:r=25:d=4", "-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo:d=4",
-		"-filter_complex", "[0][1]hstack[a];[2][3]hstack[b];[a][b]vstack,format=yuv420p[v]", "-map", "[v]", "-map", "4:a", "-t", "4", "-c:v", "libx264", "-c:a", "pcm_s16le", slides)
+		"-filter_complex", "[0][1]hstack[a];[2][3]hstack[b];[a][b]vstack,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p[v]", "-map", "[v]", "-map", "4:a", "-t", "4", "-c:v", "libx264", "-colorspace", "bt709", "-color_range", "tv", "-c:a", "pcm_s16le", slides)
 	c := newChain(t, 1000, "--camera", "pattern", "--slides", slides)
 	eventually(t, 40*time.Second, "the cache's playlist plays", func() error { return c.plays(2) })
 	eventually(t, 20*time.Second, "the whole chain is ok", c.ok)
@@ -186,8 +186,7 @@ func syncOffsets(t *testing.T, ts []byte, r picture.Rect) (ms []float64) {
 	var flashes []int64
 	on := true // one that is on at the start has no beginning
 	pictures(t, ts, func(i int, p *media.Frame) {
-		y := p.Y[(white.Y+white.H/2)*p.YStride+white.X+white.W/2]
-		if now := y > 180; now != on {
+		if now := allWhite(p, white); now != on {
 			if on = now; on && i < len(line.video) {
 				flashes = append(flashes, line.video[i])
 			}
@@ -202,6 +201,19 @@ func syncOffsets(t *testing.T, ts []byte, r picture.Rect) (ms []float64) {
 		}
 	}
 	return ms
+}
+
+// allWhite looks at a grid of places: the pattern's clock hand is white too, but
+// never everywhere.
+func allWhite(p *media.Frame, r picture.Rect) bool {
+	for i := 1; i < 6; i++ {
+		for j := 1; j < 6; j++ {
+			if p.Y[(r.Y+r.H*i/6)*p.YStride+r.X+r.W*j/6] < 180 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // beeps gives the PTS at which each beep begins.
