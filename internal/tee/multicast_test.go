@@ -100,8 +100,18 @@ func TestGroupsOnOnePort(t *testing.T) {
 		t.Skip("one group by chance")
 	}
 	readers := map[string]*UDPReader{"one": openUDPReader(t, one), "again": openUDPReader(t, one), "other": openUDPReader(t, other)}
-	for to, first := range map[string]byte{one: 1, other: 2} {
-		conn := sendTo(t, to)
+	to, err := net.ResolveUDPAddr("udp4", "127.0.0.1:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unicast, err := net.DialUDP("udp4", nil, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unicast.Close()
+	_, _ = unicast.Write(append([]byte{syncByte, 0, 0, 0, 3}, make([]byte, mpegts.PacketSize-5)...)) // refused: nobody gets it
+	for address, first := range map[string]byte{one: 1, other: 2} {
+		conn := sendTo(t, address)
 		for range 3 {
 			p := make([]byte, mpegts.PacketSize)
 			p[0], p[4] = syncByte, first

@@ -14,8 +14,9 @@ const (
 	paceWindow = 40 * time.Millisecond
 	// paceShort is how long a few packets wait for company.
 	paceShort = 10 * time.Millisecond
-	// pcrJump is a step of the PCR after which the clock starts anew.
-	pcrJump = 500 * time.Millisecond
+	// paceLate is how late frames may come by the PCR until its clock is taken
+	// to have stood still.
+	paceLate = 500 * time.Millisecond
 	// pcrDrift is how fast the estimate of the PCR's offset may rise: twice
 	// what a slewed clock does (500 ppm).
 	pcrDrift = 1000
@@ -39,8 +40,8 @@ type pacer struct {
 	pid      uint16
 	pcr      int64         // last one, 27 MHz
 	seen     bool          // there is a last one
-	at       time.Time     // when pcr should have come, by the offset
-	interval time.Duration // between the last two
+	at       time.Time     // when pcr should have come, never later than it came
+	interval time.Duration // between the last two, at most paceWindow
 }
 
 type mark struct {
@@ -75,10 +76,8 @@ func (p *pacer) push(b []byte, now time.Time) {
 	p.mark(due, now)
 }
 
-// mark says that everything so far is due at that time, which is neither over
-// nor further away than the window.
+// mark says that everything so far is due at that time, or now if that is over.
 func (p *pacer) mark(due, now time.Time) {
-	due = earlier(due, now.Add(paceWindow))
 	if due.Before(now) {
 		due = now
 	}
@@ -93,20 +92,18 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // clock follows the PCR: the earliest arrivals say when one is due, as the
-// others were only delayed.
+// others were only delayed. A step of the PCR, which is a long interval, makes
+// one due at once.
 func (p *pacer) clock(v int64, pid uint16, now time.Time) {
 	d := time.Duration((v-p.pcr+pcrModulus)%pcrModulus) * 1000 / 27
-	first := !p.seen || d > pcrJump
-	p.pcr, p.pid, p.seen = v, pid, true
-	if first {
-		p.at, p.interval = now, paceWindow
-		return
+	if !p.seen {
+		d = paceWindow
 	}
-	p.interval = d
-	p.at = earlier(p.at.Add(d+d/pcrDrift), now)
-	if now.Sub(p.at) > pcrJump {
-		p.at = now // the source stood still
+	at := p.at.Add(d + d/pcrDrift)
+	if !p.seen || at.After(now) || now.Sub(at) > paceLate {
+		at = now
 	}
+	p.pcr, p.pid, p.seen, p.at, p.interval = v, pid, true, at, min(d, paceWindow)
 }
 
 // take returns what has to be sent at now, in whole datagrams unless a part of

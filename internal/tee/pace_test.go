@@ -112,6 +112,79 @@ func TestPacerSendsParts(t *testing.T) {
 	}
 }
 
+// Nor must the sound between two pictures, which are further apart than a
+// frame may wait.
+func TestPacerAtTenFramesASecond(t *testing.T) {
+	var m maker
+	var p pacer
+	now := epoch
+	for range 3 {
+		p.push(m.frame(false, 100), now)
+		m.frames++ // 80 ms a frame
+		var left int64
+		for end := now.Add(40 * time.Millisecond); now.Before(end); now = now.Add(paceTick) {
+			p.take(now)
+			left = p.in - p.out
+		}
+		p.take(now)
+		if p.pending() {
+			t.Errorf("%d bytes left after 40 ms, %d a tick before", p.in-p.out, left)
+		}
+		p.push(m.pes(testAudio, false, false, nil, 2), now)
+		p.take(now.Add(paceShort))
+		if p.pending() {
+			t.Errorf("sound waits after %v", paceShort)
+		}
+		now = now.Add(40 * time.Millisecond)
+	}
+}
+
+// Of several frames that come together only the last has time.
+func TestPacerCatchesUp(t *testing.T) {
+	var m maker
+	var p pacer
+	three := append(append(m.frame(false, 100), m.frame(false, 100)...), m.frame(false, 100)...)
+	p.push(three, epoch)
+	sent := len(p.take(epoch))
+	if two := 2 * 102 * mpegts.PacketSize; sent < two || sent > two+5*datagram {
+		t.Errorf("%d bytes at once, want the first two frames, %d", sent, two)
+	}
+}
+
+// A frame that is smaller than a datagram doesn't wait for the next.
+func TestPacerSmallFrames(t *testing.T) {
+	var m maker
+	var p pacer
+	for n := range 5 {
+		now := epoch.Add(time.Duration(n) * 40 * time.Millisecond)
+		p.push(m.frame(false, 3), now)
+		p.take(now.Add(paceShort))
+		if p.pending() {
+			t.Errorf("frame %d waits after %v", n, paceShort)
+		}
+	}
+}
+
+// After a pause of the source its frames are spread as before.
+func TestPacerAfterPause(t *testing.T) {
+	var m maker
+	var p pacer
+	now := epoch
+	for n := range 20 {
+		if n == 10 {
+			now = now.Add(3 * time.Second)
+		}
+		p.push(m.frame(false, 212), now)
+		if sent := len(p.take(now)); sent > 5*datagram {
+			t.Errorf("frame %d: %d bytes at once", n, sent)
+		}
+		for range 10 {
+			now = now.Add(paceTick)
+			p.take(now)
+		}
+	}
+}
+
 // Whatever the PCR does, nothing waits longer than the window.
 func TestPacerSurvivesJumps(t *testing.T) {
 	for name, jump := range map[string]int64{"forward": 1000, "back": -10, "to zero": -20, "far back": -19} {
