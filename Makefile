@@ -17,10 +17,14 @@ FUZZTIME ?= 20s
 SPROXY ?=
 export SPROXY
 
+# Which card `make flash` writes to, and YES=1: without asking.
+DEV ?=
+YES ?=
+
 DEMO := bin/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build run check test lint bench drill fuzz clean
+.PHONY: help deps deps-test build run image flash check test lint bench drill fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +42,15 @@ build: deps ## build the programs into bin/
 
 run: build ## run the whole chain on this machine; CAMERA= SLIDES= PORT_OFFSET=
 	@exec $(DEMO) run --with-parent --camera "$(CAMERA)" --slides "$(SLIDES)" --port-offset $(PORT_OFFSET)
+
+image: ## build the box's image, bin/videobox.img; says how to flash
+	@go run ./internal/demo deps --image
+	@go run ./images/build image
+
+flash: ## write it to a card: DEV=/dev/sdX; shows what is lost and asks, or YES=1
+	@test -n "$(DEV)" || { echo "make flash DEV=/dev/sdX (lsblk lists disks)"; exit 1; }
+	@go run ./internal/demo deps --image
+	@go run ./images/build flash $(if $(YES),--yes) $(DEV)
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "gofmt would change these"; exit 1; }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,7 +24,15 @@ import (
 // npm packages are pinned by the registry's own SHA-512.
 var (
 	packagesToRun  = []string{"ca-certificates", "gcc", "libc6-dev", "libx264-dev", "libopenh264-dev", "libjpeg62-turbo-dev", "ffmpeg"}
-	packagesToTest = []string{"chromium"}
+	packagesToTest = []string{"chromium", "mtools", "dosfstools"}
+
+	// The image's programs are for arm64 and static; their libraries are
+	// Debian's of that architecture, beside the host's own.
+	packagesForImage = []string{
+		"gcc-aarch64-linux-gnu", "g++-aarch64-linux-gnu", "e2fsprogs",
+		"libx264-dev:arm64", "libopenh264-dev:arm64", "libjpeg62-turbo-dev:arm64",
+	}
+	packagesForVM = []string{"qemu-system-arm", "qemu-utils", "e2fsprogs"}
 )
 
 type npmPackage struct {
@@ -48,12 +57,17 @@ const film = ".cache/film-1280x720.mkv"
 
 // depsCmd is `demo deps`.
 type depsCmd struct {
-	Test bool `help:"Also install what the tests need (Chromium)."`
+	Test  bool `help:"Also install what the tests need (Chromium)."`
+	Image bool `help:"Install what building the image needs, and nothing else."`
+	VM    bool `name:"vm" help:"Install what booting the image in a virtual machine needs, and nothing else."`
 }
 
 // Run installs what is missing. Without the film or hls.js the system runs
 // all the same, so on a person's machine their absence is said, not fatal.
 func (c depsCmd) Run(ctx context.Context) error {
+	if c.Image || c.VM {
+		return c.installForImage(ctx)
+	}
 	want := packagesToRun
 	if c.Test {
 		want = append(append([]string(nil), want...), packagesToTest...)
@@ -65,6 +79,34 @@ func (c depsCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return soften(makeFilm(ctx), "camera: shows the test pattern instead of the film")
+}
+
+// installForImage needs a second architecture where libraries of it are missing.
+func (c depsCmd) installForImage(ctx context.Context) error {
+	var want []string
+	if c.Image {
+		want = append(want, packagesForImage...)
+	}
+	if c.VM {
+		want = append(want, packagesForVM...)
+	}
+	missing := missingPackages(ctx, want)
+	if slices.ContainsFunc(missing, func(n string) bool { return strings.HasSuffix(n, ":arm64") }) {
+		if err := asRoot(ctx, "dpkg", "--add-architecture", "arm64").Run(); err != nil {
+			return fmt.Errorf("dpkg --add-architecture arm64: %w; run it as root", err)
+		}
+	}
+	return installPackages(ctx, missing)
+}
+
+// asRoot is a command, by sudo where we aren't root.
+func asRoot(ctx context.Context, argv ...string) *exec.Cmd {
+	if os.Geteuid() != 0 {
+		argv = append([]string{"sudo"}, argv...)
+	}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return cmd
 }
 
 // soften turns an error into a line about what will be missing, but in CI,
@@ -80,13 +122,7 @@ func soften(err error, without string) error {
 // installPackages installs Debian packages that are missing, by apt-get, with
 // sudo where we aren't root.
 func installPackages(ctx context.Context, names []string) error {
-	var missing []string
-	for _, n := range names {
-		out, _ := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Status}", n).Output()
-		if !strings.HasPrefix(string(out), "install ok installed") {
-			missing = append(missing, n)
-		}
-	}
+	missing := missingPackages(ctx, names)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -98,6 +134,17 @@ func installPackages(ctx context.Context, names []string) error {
 		return err
 	}
 	return apt(ctx, append([]string{"install", "-y", "-qq", "--no-install-recommends"}, missing...)...)
+}
+
+// missingPackages are those of names that aren't installed.
+func missingPackages(ctx context.Context, names []string) (missing []string) {
+	for _, n := range names {
+		out, _ := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Status}", n).Output()
+		if !strings.HasPrefix(string(out), "install ok installed") {
+			missing = append(missing, n)
+		}
+	}
+	return missing
 }
 
 // apt runs apt-get, showing its percentage; its full output goes to a log.

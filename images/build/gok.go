@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/openvideobox/videobox/images/disk"
+)
+
+// overwrite runs `gok overwrite --full` of the versions pinned by the
+// instance's builddir. Bytes is 0 for a device, which has a size of its own.
+func overwrite(ctx context.Context, i instance, to string, bytes int64) error {
+	to, err := filepath.Abs(to)
+	if err != nil {
+		return err
+	}
+	args := []string{"tool", "gok", "--parent_dir", filepath.Join("..", ".."), "-i", string(i), "overwrite", "--full", to}
+	if bytes > 0 {
+		args = append(args, "--target_storage_bytes", strconv.FormatInt(bytes, 10))
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = filepath.Join(i.folder(), "builddir")
+	// gok ends its own children; what it has started must not outlive it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
+	return logged(cmd, "gok")
+}
+
+// logged runs a command whose many lines go to .cache/image.log; of them only
+// the steps are shown.
+func logged(cmd *exec.Cmd, name string) error {
+	if err := os.MkdirAll(".cache", 0o755); err != nil {
+		return err
+	}
+	const path = ".cache/image.log"
+	log, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	out, in := io.Pipe()
+	cmd.Stdout, cmd.Stderr = in, in
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		showSteps(io.TeeReader(out, log), os.Stdout)
+	}()
+	err = cmd.Run()
+	in.Close()
+	<-shown
+	if err != nil {
+		return fmt.Errorf("%s: %w; all it said is in %s, the end of it:\n%s", name, err, path, lastLines(path, 6))
+	}
+	return nil
+}
+
+// steps are the lines of gok that say what it is at, and what is shown for them.
+var steps = []struct{ said, means string }{
+	{"Build target:", "compiling kernel packages and programs (minutes the first time, seconds later)"},
+	{"Including extra files", "collecting files"},
+	{"Creating boot file system", "writing the boot partition"},
+	{"Creating root file system", "writing the root partition"},
+}
+
+func showSteps(from io.Reader, to io.Writer) {
+	seen := map[string]bool{}
+	began := time.Now()
+	for sc := bufio.NewScanner(from); sc.Scan(); {
+		for _, s := range steps {
+			if strings.Contains(sc.Text(), s.said) && !seen[s.said] {
+				seen[s.said] = true
+				fmt.Fprintf(to, "image: %4.0f s: %s\n", time.Since(began).Seconds(), s.means)
+			}
+		}
+	}
+	_, _ = io.Copy(io.Discard, from) // a line too long for the scanner must not stop gok
+}
+
+func lastLines(path string, n int) string {
+	data, _ := os.ReadFile(path)
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// formatPerm puts an empty ext4 onto the fourth partition of an image or device,
+// in place: gok only says that it ought to be done.
+func formatPerm(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	parts, err := disk.Partitions(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	perm, err := disk.Find(parts, 4)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	fmt.Println("image: making a file system for /perm")
+	out, err := exec.CommandContext(ctx, mkfs(), "-q", "-F", "-L", "perm", "-E", fmt.Sprintf("offset=%d", perm.Start), path,
+		strconv.FormatInt(perm.Size>>10, 10)).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("mkfs.ext4: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// mkfs is where Debian puts mkfs.ext4, which is in no ordinary user's PATH.
+func mkfs() string {
+	if path, err := exec.LookPath("mkfs.ext4"); err == nil || errors.Is(err, exec.ErrDot) {
+		return path
+	}
+	return "/sbin/mkfs.ext4"
+}

@@ -1,0 +1,112 @@
+// Command build makes a flashable image of an instance (a folder beside this
+// one) with gokrazy's own tools, and writes it to cards:
+//
+//	go run ./images/build image           # bin/videobox.img
+//	go run ./images/build flash /dev/sdX  # shows what is lost, asks, writes
+//
+// gok builds boot partition and root; what it leaves out is added here: a file
+// system on the data partition (/perm). Nothing is mounted, so no root is needed
+// but for writing to a card.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/openvideobox/videobox/images/disk"
+	"github.com/openvideobox/videobox/internal/run"
+)
+
+// imageBytes is an image's size: it fits every card sold as 4 GB, and its /perm
+// holds an hour's recording. The file is sparse.
+const imageBytes = 3_598_712_832
+
+type cli struct {
+	Instance string   `default:"videobox" help:"Folder in images/ that says what the image holds."`
+	Image    imageCmd `cmd:"" help:"Build bin/INSTANCE.img."`
+	Flash    flashCmd `cmd:"" help:"Build and write to a card."`
+}
+
+func main() {
+	var c cli
+	k := kong.Parse(&c, kong.Name("build"), kong.Description("Builds images of gokrazy instances. Run it in the repository's root."))
+	run.Main(func(ctx context.Context) error {
+		k.BindTo(ctx, (*context.Context)(nil))
+		return k.Run(instance(c.Instance))
+	})
+}
+
+// instance is a gokrazy instance: the name of its folder in images/.
+type instance string
+
+func (i instance) folder() string { return filepath.Join("images", string(i)) }
+
+type imageCmd struct {
+	Out string `placeholder:"FILE" help:"Where to write instead."`
+}
+
+// Run builds the image whole or not at all.
+func (c imageCmd) Run(ctx context.Context, i instance) error {
+	if c.Out == "" {
+		c.Out = filepath.Join("bin", string(i)+".img")
+	}
+	if err := os.MkdirAll(filepath.Dir(c.Out), 0o755); err != nil {
+		return err
+	}
+	began := time.Now()
+	part := c.Out + ".part"
+	defer os.Remove(part)
+	if err := overwrite(ctx, i, part, imageBytes); err != nil {
+		return err
+	}
+	if err := formatPerm(ctx, part); err != nil {
+		return err
+	}
+	if err := os.Rename(part, c.Out); err != nil {
+		return err
+	}
+	text, err := describe(c.Out)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("image: %s in %.0f s: %s\n", c.Out, time.Since(began).Seconds(), text)
+	fmt.Printf(howToFlash, c.Out)
+	return nil
+}
+
+const howToFlash = `image: write it to a card (it erases the card):
+    make flash DEV=/dev/sdX        # shows what is on it and asks; /perm gets the whole card
+or, with /perm as small as the image:
+    dd if=%s of=/dev/sdX bs=4M conv=fsync status=progress
+`
+
+// describe says how large the parts of an image are.
+func describe(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	parts, err := disk.Partitions(f)
+	if err != nil {
+		return "", err
+	}
+	root, err := disk.Find(parts, 2)
+	if err != nil {
+		return "", err
+	}
+	perm, err := disk.Find(parts, 4)
+	if err != nil {
+		return "", err
+	}
+	used, err := disk.SquashFSSize(root.Reader(f))
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("root %.1f of %d MB used, /perm %d MB", float64(used)/1e6, root.Size/1e6, perm.Size/1e6), nil
+}
