@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/mpegts"
 )
 
@@ -99,10 +98,8 @@ func testStatus(t *testing.T, c *chain) {
 				return err
 			case s.Program == "" || s.Process.PID == 0 || len(s.Hops) == 0:
 				return fmt.Errorf("incomplete: %+v", s)
-			case s.State != metrics.OK:
-				return fmt.Errorf("%s: %s", s.State, s.Cause)
 			}
-			return nil
+			return well(s)
 		})
 		if b, err := get(c.url(port, "/metrics")); err != nil || !strings.Contains(string(b), "videobox_") {
 			t.Errorf("%s: /metrics: %v", name, err)

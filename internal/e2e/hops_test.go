@@ -229,8 +229,11 @@ func testRecordings(t *testing.T, c *chain) {
 		}
 		p := mpegts.NewProbe()
 		_, _ = p.Write(ts[:len(ts)/188*188])
-		if f := p.Report().Faults(); len(f) > 0 {
-			t.Errorf("%s: %q", dir, f)
+		// Frames that an overloaded encoder left out are missing in every
+		// recording; they are counted where they were left out.
+		r := p.Report()
+		if r.Continuity+r.DuplicateFrames+r.BackwardFrames > 0 || r.SkippedBytes > 0 || r.Frames < 25*20 {
+			t.Errorf("%s: %s: %q", dir, r, r.Faults())
 		}
 	}
 }

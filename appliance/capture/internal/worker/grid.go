@@ -1,14 +1,22 @@
 package worker
 
-import "github.com/openvideobox/videobox/internal/media"
+import (
+	"time"
+
+	"github.com/openvideobox/videobox/internal/media"
+)
 
 // The encoder works off the frame grid of UTC: for each frame number once, in
 // order. A frame captured within half a frame of a grid time belongs to it, so
 // that a source in step with UTC is taken as its frames arrive, and one out of
 // step is off by half a frame at most.
 
-// maxLag is how many frames the encoder may be behind before it skips.
-const maxLag = 4
+// maxLag is how far the encoder may be behind before it skips: catching up is
+// cheap where frames repeat, and program.Patience is longer by two frames.
+const maxLag = 300 * time.Millisecond
+
+// lag is maxLag in frames.
+func (g grid) lag() int64 { return max(int64(maxLag)*int64(g.rate)/int64(time.Second), 1) }
 
 // choice is what becomes of a grid frame.
 type choice int
@@ -42,7 +50,7 @@ func (g grid) choose(n, now, newest int64) choice {
 		return repeat
 	case g.of(newest) == n:
 		return take
-	case g.of(newest) > n && g.of(newest) <= n+maxLag:
+	case g.of(newest) > n && g.of(newest) <= n+g.lag():
 		return repeat // frames come in order: there is none for n
 	case now < g.deadline(n):
 		return wait
@@ -52,7 +60,7 @@ func (g grid) choose(n, now, newest int64) choice {
 
 // skip is the frame to go on with after n when the clock stands at now.
 func (g grid) skip(n, now int64) int64 {
-	if due := media.FrameAt(now, g.rate); due-n > maxLag {
+	if due := media.FrameAt(now, g.rate); due-n > g.lag() {
 		return due
 	}
 	return n

@@ -145,7 +145,7 @@ func TestGridChoices(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
-	if g.skip(n, at(n+maxLag)) != n || g.skip(n, at(n+maxLag+1)) != n+maxLag+1 {
+	if g.skip(n, at(n+g.lag())) != n || g.skip(n, at(n+g.lag()+1)) != n+g.lag()+1 {
 		t.Error("skips at the wrong lag")
 	}
 }
