@@ -112,30 +112,25 @@ func TestPacerSendsParts(t *testing.T) {
 	}
 }
 
-// Nor must the sound between two pictures, which are further apart than a
-// frame may wait.
-func TestPacerAtTenFramesASecond(t *testing.T) {
-	var m maker
-	var p pacer
-	now := epoch
-	for range 3 {
-		p.push(m.frame(false, 100), now)
-		m.frames++ // 80 ms a frame
-		var left int64
-		for end := now.Add(40 * time.Millisecond); now.Before(end); now = now.Add(paceTick) {
-			p.take(now)
-			left = p.in - p.out
+// A frame has the time until the next, but not more than the window.
+func TestPacerAtOtherRates(t *testing.T) {
+	for ms, want := range map[int64]time.Duration{20: 20 * time.Millisecond, 80: paceWindow} {
+		m := maker{ms: ms}
+		var p pacer
+		for n := range 5 {
+			now := epoch.Add(time.Duration(int64(n)*ms) * time.Millisecond)
+			p.push(m.frame(false, 100), now)
+			for at := now; at.Before(now.Add(want - paceTick)); at = at.Add(paceTick) {
+				p.take(at)
+				if n > 0 && !p.pending() {
+					t.Errorf("%d ms: frame %d is gone after %v", ms, n, at.Sub(now))
+				}
+			}
+			p.take(now.Add(want))
+			if n > 0 && p.pending() { // the first frame's length is a guess
+				t.Errorf("%d ms: %d bytes of frame %d left after %v", ms, p.in-p.out, n, want)
+			}
 		}
-		p.take(now)
-		if p.pending() {
-			t.Errorf("%d bytes left after 40 ms, %d a tick before", p.in-p.out, left)
-		}
-		p.push(m.pes(testAudio, false, false, nil, 2), now)
-		p.take(now.Add(paceShort))
-		if p.pending() {
-			t.Errorf("sound waits after %v", paceShort)
-		}
-		now = now.Add(40 * time.Millisecond)
 	}
 }
 

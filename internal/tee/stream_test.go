@@ -1,6 +1,7 @@
 package tee
 
 import (
+	"cmp"
 	"encoding/binary"
 	"testing"
 
@@ -20,10 +21,11 @@ type maker struct {
 	kinds    []byte // stream types; nil: H.264 and AAC
 	bare     bool   // without random access indicators
 	frames   int64
+	ms       int64 // a frame; 0: 40
 }
 
-// pcr is 40 ms a frame, at 27 MHz.
-func (m *maker) pcr() int64 { return m.frames * 40 * 27000 }
+// pcr is at 27 MHz.
+func (m *maker) pcr() int64 { return m.frames * cmp.Or(m.ms, 40) * 27000 }
 
 // packet fills up with an adaptation field.
 func (m *maker) packet(pid uint16, start, key, pcr bool, payload []byte) []byte {
