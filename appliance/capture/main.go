@@ -32,6 +32,9 @@ the box a group. The event file says at what size, rate and bitrate.
   capture --config event.yaml --name box1 --source talk.mp4
   capture --config event.yaml --name box1 --source v4l2:/dev/video0
 
+On a videobox, flags may also stand in /perm/capture.json ({"preset": "ultrafast"}),
+which overrides the image's /etc/videobox/capture.json.
+
 Watch it with: ffplay tcp://127.0.0.1:8899`
 
 type runCommand struct {
@@ -57,7 +60,8 @@ func main() {
 		run.Main(children[os.Args[1]])
 	}
 	var c runCommand
-	kong.Parse(&c, kong.Name("capture"), kong.Description(description), kong.Vars{"source": source.Help})
+	kong.Parse(&c, kong.Name("capture"), kong.Description(description), kong.Vars{"source": source.Help},
+		kong.Configuration(kong.JSON, "/etc/videobox/capture.json", "/perm/capture.json"))
 	run.Main(c.Run)
 }
 
