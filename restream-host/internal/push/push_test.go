@@ -197,11 +197,17 @@ func TestPushAcrossWraps(t *testing.T) {
 	src, a, b := newSource(), newOrigin(t, "127.0.0.1:0"), newOrigin(t, "127.0.0.1:0")
 	pushing(t, Config{first: 1<<32 - 3000}, src, a.addr, b.addr)
 	end := start + 10*25
-	src.send(t, start-7, end+1)
+	for from := start - 7; from <= end; from += 25 { // no faster than it is taken: the backlog is 6 s
+		to := min(from+25, end+1)
+		src.send(t, from, to)
+		for _, o := range []*origin{a, b} {
+			eventually(t, "everything arrives", func() bool { return o.newest(0) >= to-2 })
+		}
+	}
 	for _, o := range []*origin{a, b} {
-		eventually(t, "everything arrives", func() bool { return o.newest(0) >= end-1 })
-		o.mu.Lock()
-		r := o.conn[0]
+		o.mu.Lock() // a copy: what fails below mustn't hold what the server needs to end
+		r := *o.conn[0]
+		o.mu.Unlock()
 		if r.frames[0]%25 != 0 || r.sounds < 400 {
 			t.Errorf("starts at frame %d, %d AAC frames", r.frames[0], r.sounds)
 		}
@@ -210,7 +216,6 @@ func TestPushAcrossWraps(t *testing.T) {
 				t.Fatalf("frame %d at %d ms, then %d at %d ms", r.frames[i], r.at[i], r.frames[i+1], r.at[i+1])
 			}
 		}
-		o.mu.Unlock()
 	}
 }
 
