@@ -58,7 +58,7 @@ lint: ## gofmt, go vet, staticcheck
 	go tool staticcheck ./...
 
 check: deps lint ## lint and unit tests, in under 4 minutes
-	go test -short ./...
+	go test -short $$(go list ./... | grep -v /internal/e2e)
 
 test: deps-test build lint ## all tests: unit, race, the whole chain, the browser
 	.ci/test
