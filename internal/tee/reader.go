@@ -15,7 +15,8 @@ type From int
 const (
 	Newest From = iota
 	HalfBack
-	edge // the next packet, whatever it is
+	edge  // the next packet, whatever it is
+	first // the oldest keyframe: for readers that waited for one
 )
 
 // Reader reads a ring from a keyframe on. Its methods belong to one goroutine,
@@ -42,7 +43,9 @@ func (r *Ring) NewReader(from From) *Reader {
 	r.joined.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	rd.join()
+	if !rd.join() {
+		rd.from = first
+	}
 	return rd
 }
 
@@ -64,8 +67,11 @@ func (rd *Reader) join() bool {
 func (r *Ring) find(from From) (best key, ok bool) {
 	head := r.head.Load()
 	want := head
-	if from == HalfBack {
+	switch from {
+	case HalfBack:
 		want -= int64(r.Size() / 2)
+	case first:
+		want = 0
 	}
 	for _, k := range r.keys {
 		if k.pos >= head {

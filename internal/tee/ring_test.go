@@ -88,6 +88,21 @@ func TestHalfBackOfLittleIsTheOldest(t *testing.T) {
 	}
 }
 
+// A reader that waited gets the first keyframe, however many come at once.
+func TestWaitingReaderMissesNothing(t *testing.T) {
+	for _, from := range []From{Newest, HalfBack} {
+		var m maker
+		r := immediate(100 * testBlock)
+		write(t, r, m.frame(false, 10))
+		rd := r.NewReader(from)
+		write(t, r, append(append(m.gop(5), m.gop(5)...), m.gop(5)...))
+		if got := frameOf(pending(t, rd)); got != 1 {
+			t.Errorf("from %v: starts at frame %d, want 1", from, got)
+		}
+		rd.Close()
+	}
+}
+
 func TestReaderWaitsForKeyframe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m maker
