@@ -1,0 +1,69 @@
+package dongle
+
+import (
+	"sync"
+
+	"github.com/openvideobox/videobox/internal/codec/jpeg"
+	"github.com/openvideobox/videobox/internal/media"
+	"github.com/openvideobox/videobox/internal/picture"
+)
+
+// Source is the machine at the other end of the HDMI cable. Frame and Samples
+// may be called at the same time, each by one goroutine.
+type Source interface {
+	// Frame is frame n of UTC's grid, coded as m says; without signal it is the
+	// stick's own picture. The stick keeps it.
+	Frame(m Mode, n int64, signal bool) ([]byte, error)
+	// Samples fills dst, interleaved stereo, from the sample of UTC with that
+	// number on.
+	Samples(dst []int16, from int64)
+}
+
+// Pattern is the project's test picture, with UTC and the frame's number in it,
+// and its beep.
+type Pattern struct {
+	Name string // shown in the picture
+
+	mu      sync.Mutex
+	pattern picture.Pattern
+	frame   *media.Frame
+}
+
+const jpegQuality = 85
+
+// Frame draws and codes.
+func (p *Pattern) Frame(m Mode, n int64, signal bool) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.frame == nil || p.frame.Width != m.Width || p.frame.Height != m.Height {
+		p.frame = media.NewFrame(m.Width, m.Height)
+	}
+	if signal {
+		p.pattern.Name = p.Name
+		p.pattern.Draw(p.frame, n, m.Rate)
+	} else {
+		p.frame.Color = media.Color{}
+		picture.Fill(p.frame, 41, 240, 110) // blue, as sticks show
+	}
+	if m.Coding == YUYV {
+		picture.Convert(p.frame, media.Color{Matrix: media.BT601})
+		return packYUYV(p.frame), nil
+	}
+	picture.Convert(p.frame, media.Color{Matrix: media.BT601, Full: true})
+	return jpeg.Encode(nil, p.frame, jpegQuality)
+}
+
+// Samples is a beep each second.
+func (p *Pattern) Samples(dst []int16, from int64) { picture.Beep(dst, from) }
+
+// packYUYV takes 4:2:0 to packed 4:2:2.
+func packYUYV(f *media.Frame) []byte {
+	b := make([]byte, 0, 2*f.Width*f.Height)
+	for y := range f.Height {
+		luma, chroma := f.Y[y*f.YStride:], y/2*f.CStride
+		for x := 0; x < f.Width; x += 2 {
+			b = append(b, luma[x], f.U[chroma+x/2], luma[x+1], f.V[chroma+x/2])
+		}
+	}
+	return b
+}
