@@ -142,9 +142,10 @@ func (c *client) fetch(ctx context.Context, take func(*client) bool) (err error)
 	return err
 }
 
-// offer writes all that can be written without waiting. EAGAIN means that the
-// socket is full and something is left.
-func (c *client) offer(sent func(bytes int)) error {
+// offer writes what can be written without waiting, as far as upto: a peer as
+// fast as the ring's writer must not keep the others waiting. EAGAIN means that
+// the socket is full and something is left.
+func (c *client) offer(upto int64, sent func(bytes int)) error {
 	if c.cause.Load() != nil {
 		return net.ErrClosed
 	}
@@ -165,6 +166,8 @@ func (c *client) offer(sent func(bytes int)) error {
 			return c.err
 		case len(c.rest) > 0:
 			return syscall.EAGAIN
+		case c.reader.pos.Load() >= upto:
+			return nil
 		}
 	}
 }

@@ -77,7 +77,7 @@ func (p *pump) pass(ctx context.Context, group *sync.WaitGroup) {
 	defer s.mu.Unlock()
 	p.seen = s.Ring.head.Load()
 	p.clients = slices.DeleteFunc(p.clients, func(c *client) bool {
-		err := c.offer(s.count)
+		err := c.offer(p.seen, s.count)
 		switch {
 		case err == nil:
 			return false

@@ -261,16 +261,16 @@ func (r *Ring) ended() bool {
 
 // Stats is a snapshot of a ring's counters.
 type Stats struct {
-	Bytes      uint64 // whole packets written
-	Skipped    uint64 // bytes written that were no packets
-	SyncLosses uint64
-	Keyframes  uint64
-	Held       int    // bytes in the ring now
-	Size       int    // bytes it holds when full
-	Readers    int    // now
-	Joined     uint64 // readers since the start
-	Lapped     uint64 // readers that fell behind
-	Sent       uint64 // bytes handed to readers
+	Bytes      uint64 `json:"bytes"`   // whole packets written
+	Skipped    uint64 `json:"skipped"` // bytes written that were no packets
+	SyncLosses uint64 `json:"sync_losses"`
+	Keyframes  uint64 `json:"keyframes"`
+	Held       int    `json:"held"`    // bytes in the ring now
+	Size       int    `json:"size"`    // bytes it holds when full
+	Readers    int    `json:"readers"` // now
+	Joined     uint64 `json:"joined"`  // readers since the start
+	Lapped     uint64 `json:"lapped"`  // readers that fell behind
+	Sent       uint64 `json:"sent"`    // bytes handed to readers
 }
 
 // Stats reads the counters; it may be called at any time.
