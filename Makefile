@@ -24,7 +24,7 @@ YES ?=
 DEMO := bin/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build run image flash check test lint bench drill fuzz clean
+.PHONY: help deps deps-test build run image flash vm check test lint bench drill fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ flash: ## write it to a card: DEV=/dev/sdX; shows what is lost and asks, or YES=
 	@test -n "$(DEV)" || { echo "make flash DEV=/dev/sdX (lsblk lists disks)"; exit 1; }
 	@go run ./internal/demo deps --image
 	@go run ./images/build flash $(if $(YES),--yes) $(DEV)
+
+vm: ## boot that image in a virtual machine with an HDMI stick; prints its addresses
+	@test -e bin/videobox.img || $(MAKE) image
+	@go run ./internal/demo deps --vm
+	@mkdir -p bin && go build -o bin/vm ./images/vm/run
+	@exec bin/vm
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "gofmt would change these"; exit 1; }

@@ -244,6 +244,9 @@ func TestPictureHasUTCsNumber(t *testing.T) {
 		}
 		before = flags
 	}
+	if _, err := g.clock.Waited(g.ctx); err != nil { // it has counted the last one
+		t.Fatal(err)
+	}
 	if s := g.stick.Status(); s.Frames != 3 || !s.Streaming || s.Mode != "MJPEG 320x180 at 10 frames a second" {
 		t.Errorf("status %+v", s)
 	}

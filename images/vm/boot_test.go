@@ -1,0 +1,224 @@
+package vm_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/openvideobox/videobox/images/vm"
+	"github.com/openvideobox/videobox/images/vm/dongle"
+	"github.com/openvideobox/videobox/internal/codec/openh264"
+	"github.com/openvideobox/videobox/internal/media"
+	"github.com/openvideobox/videobox/internal/mpegts"
+	"github.com/openvideobox/videobox/internal/picture"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const image = "../../bin/videobox.img"
+
+// box is a machine with a stick.
+type box struct {
+	*vm.Machine
+	stick *dongle.Stick
+}
+
+// boot boots the image with a stick on its bus, or skips.
+func boot(t *testing.T) box {
+	t.Helper()
+	if os.Getenv("VM") != "1" {
+		t.Skip("boots a virtual machine, which takes both cores for minutes: set VM=1, after make image")
+	}
+	if err := vm.Needs(); err != nil {
+		t.Fatal(err)
+	}
+	perm, err := vm.BoxPerm("secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stick := dongle.New(&dongle.MS2131, &dongle.Pattern{Name: "test"}, nil)
+	usb, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan struct{})
+	go func() { defer close(served); stick.Serve(ctx, usb) }()
+	t.Cleanup(func() { cancel(); <-served })
+	dir := t.TempDir()
+	m, err := vm.Start(ctx, vm.Config{
+		Image: image, Dir: dir, Perm: perm, Ports: map[int]int{80: 0, 8899: 0}, Stick: usb.Addr().String(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		m.Stop()
+		if t.Failed() {
+			t.Logf("stick: %+v\nconsole:\n%s", stick.Status(), m.Console.Last(40))
+		}
+	})
+	return box{m, stick}
+}
+
+// TestBoot is what a person does with a new box: power, wait, watch.
+func TestBoot(t *testing.T) {
+	b := boot(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := b.Console.Wait(ctx, "gokrazy build timestamp"); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("init's first line %.1f s after QEMU's start", time.Since(b.Started).Seconds())
+	first, err := vm.FirstByte(ctx, b.Machine, 8899)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("first TS byte after %.1f s", first.Seconds())
+	ctx, cancel = context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	b.checkStream(ctx, t)
+	b.checkPage(ctx, t)
+	t.Logf("stick: %+v", b.stick.Status())
+}
+
+// watched is what a reader of the stream sees.
+type watched struct {
+	stop    func()
+	decoder *openh264.Decoder
+	frame   *media.Frame
+	numbers []int64 // of the stick's pictures, as decoded
+	delays  []time.Duration
+	sounds  int
+}
+
+const enough = 6 // keyframes with different numbers, one a second
+
+func (w *watched) Video(u media.Unit) {
+	if !u.Key || w.decoder.Decode(u.Data, w.frame) != nil {
+		return
+	}
+	n, err := picture.ReadNumber(w.frame, picture.Whole(w.frame))
+	if err != nil || len(w.numbers) > 0 && w.numbers[len(w.numbers)-1] == n {
+		return // a slate, or the same again
+	}
+	w.numbers = append(w.numbers, n)
+	w.delays = append(w.delays, time.Since(time.Unix(0, media.FrameTime(n, 10))))
+	if len(w.numbers) == enough {
+		w.stop()
+	}
+}
+
+func (w *watched) Audio(media.Unit) { w.sounds++ }
+
+// checkStream reads until the stick's picture has been seen moving.
+func (b box) checkStream(ctx context.Context, t *testing.T) {
+	t.Helper()
+	c, err := net.Dial("tcp", b.Addr(8899))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	d, err := openh264.New()
+	if errors.Is(err, openh264.ErrNoCgo) {
+		t.Skip("needs cgo: this build has no libopenh264")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	path := filepath.Join(t.TempDir(), "stream.ts")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	w := &watched{stop: func() { c.Close() }, decoder: d, frame: media.NewFrame(2, 2)}
+	_ = mpegts.Demux(io.TeeReader(c, file), w) // ends when w has seen enough, or the time is over
+	for i, n := range w.numbers {
+		if i > 0 && n <= w.numbers[i-1] {
+			t.Errorf("the picture goes back from %d to %d", w.numbers[i-1], n)
+		}
+	}
+	if len(w.numbers) < enough {
+		t.Errorf("%d different pictures of the stick decoded, want %d: %v", len(w.numbers), enough, w.numbers)
+	}
+	if w.sounds == 0 {
+		t.Error("no access unit of sound")
+	}
+	t.Logf("pictures %v, %v after the stick sent them", w.numbers, w.delays)
+	if peak := loudest(ctx, t, path); peak < 2000 {
+		t.Errorf("the loudest sample is %d; the stick's beep has 4125", peak)
+	}
+}
+
+// loudest decodes a stream's sound by ffmpeg.
+func loudest(ctx context.Context, t *testing.T, path string) (peak int) {
+	t.Helper()
+	pcm, err := exec.CommandContext(ctx, "ffmpeg", "-v", "fatal", "-nostdin", "-i", path, "-vn", "-f", "s16le", "-").Output()
+	if err != nil {
+		t.Fatalf("ffmpeg: %v", err)
+	}
+	for i := 0; i+1 < len(pcm); i += 2 {
+		peak = max(peak, int(int16(uint16(pcm[i])|uint16(pcm[i+1])<<8)))
+	}
+	return peak
+}
+
+// checkPage asks boxd, as a browser and as a program, and for init's log by the
+// credentials.
+func (b box) checkPage(ctx context.Context, t *testing.T) {
+	t.Helper()
+	if code, body := b.get(ctx, t, "/", ""); code != http.StatusOK || !strings.Contains(body, "videobox") {
+		t.Errorf("page: %d %.200s", code, body)
+	}
+	_, body := b.get(ctx, t, "/api/status", "")
+	var status struct {
+		Program, Name string
+		Health        []struct{ Name, State, Cause string }
+	}
+	if err := json.Unmarshal([]byte(body), &status); err != nil || status.Program != "boxd" || status.Name != "videobox" || len(status.Health) == 0 {
+		t.Errorf("status: %v: %.300s", err, body)
+	}
+	t.Logf("health: %+v", status.Health)
+	if code, _ := b.get(ctx, t, "/update/features", ""); code != http.StatusUnauthorized {
+		t.Errorf("updates without the password: %d", code)
+	}
+	if code, body := b.get(ctx, t, "/update/features", "secret"); code != http.StatusOK {
+		t.Errorf("updates with it: %d %.200s", code, body)
+	}
+}
+
+func (b box) get(ctx context.Context, t *testing.T, path, password string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.Addr(80)+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if password != "" {
+		req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(vm.User+":"+password)))
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}

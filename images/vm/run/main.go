@@ -1,0 +1,100 @@
+// Command run boots the box's image in a virtual machine with an HDMI stick on
+// its USB bus, until Ctrl-C: make vm.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/openvideobox/videobox/images/vm"
+	"github.com/openvideobox/videobox/images/vm/dongle"
+	"github.com/openvideobox/videobox/internal/run"
+)
+
+type cli struct {
+	Image   string `default:"bin/videobox.img" help:"The image; it is not written."`
+	Dir     string `default:"run/vm" help:"Where the machine's disk (an overlay) and its serial log lie."`
+	Keep    bool   `help:"Go on with the disk of the last run, recordings and all."`
+	Offset  int    `default:"30000" help:"The box's port 80 is this host's 80 + offset, and so on."`
+	Control string `default:"127.0.0.1:15556" help:"Where the stick takes commands."`
+}
+
+func main() {
+	var c cli
+	kong.Parse(&c, kong.Name("run"), kong.Description("Boots the box's image in QEMU with an HDMI stick in software."))
+	run.Main(c.run)
+}
+
+func (c cli) run(ctx context.Context) error {
+	if err := vm.Needs(); err != nil {
+		return err
+	}
+	stick := dongle.New(&dongle.MS2131, &dongle.Pattern{Name: "virtual machine"}, nil)
+	usb, err := run.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	control, err := run.Listen(ctx, c.Control)
+	if err != nil {
+		return errors.Join(err, usb.Close())
+	}
+	g := run.NewGroup(ctx)
+	g.Go("stick", func(ctx context.Context) error { return stick.Serve(ctx, usb) })
+	g.Go("stick's commands", func(ctx context.Context) error { return stick.ServeControl(ctx, control) })
+	g.Go("", func(ctx context.Context) error { return c.machine(ctx, usb.Addr()) })
+	return g.Wait()
+}
+
+func (c cli) machine(ctx context.Context, usb net.Addr) error {
+	cfg := vm.Config{Image: c.Image, Dir: c.Dir, Stick: usb.String(), Ports: map[int]int{}}
+	for _, port := range []int{80, 8899, 8898} {
+		cfg.Ports[port] = port + c.Offset
+	}
+	login := "the last run's password"
+	if !c.Keep {
+		password := rand.Text()[:10]
+		perm, err := vm.BoxPerm(password)
+		if err != nil {
+			return err
+		}
+		cfg.Perm, login = perm, "password "+password
+	}
+	m, err := vm.Start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer m.Stop()
+	fmt.Printf(`vm: booting; without KVM the stream takes up to a minute
+    page       http://%s/   user %s, %s
+    stream     tcp://%s    (ffplay, mpv; from half the ring back: %s)
+    stick      nc %s    commands: %s
+    console    %s
+`, m.Addr(80), vm.User, login, m.Addr(8899), m.Addr(8898), hostPort(c.Control), dongle.Commands, filepath.Join(c.Dir, "serial.log"))
+	d, err := vm.FirstByte(ctx, m, 8899)
+	if err != nil {
+		return fmt.Errorf("%w; the console's end:\n%s", err, m.Console.Last(10))
+	}
+	fmt.Printf("vm: the stream is there, %.1f s after the machine's start; Ctrl-C takes its power away\n", d.Round(100*time.Millisecond).Seconds())
+	select {
+	case <-m.Done():
+		return errors.New("the machine has ended by itself; see " + filepath.Join(c.Dir, "serial.log"))
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// hostPort writes an address as nc wants it.
+func hostPort(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return host + " " + port
+}
