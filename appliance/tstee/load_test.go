@@ -35,8 +35,8 @@ func (l load) String() string {
 // workload is what tstee gets to do.
 type workload struct {
 	readers int
-	stalled int  // more, that never read
-	even    bool // input in small pieces
+	stalled int // more, that never read
+	piece   int // input in pieces of so many packets; 0: in units
 	lasts   time.Duration
 }
 
@@ -47,7 +47,7 @@ func measure(tb testing.TB, c *child, w workload) load {
 	var running sync.WaitGroup
 	var stall time.Duration
 	running.Go(func() {
-		if err := feed(ctx, c.stdin, w.even); err != nil {
+		if err := feed(ctx, c.stdin, w.piece); err != nil {
 			tb.Error("feed:", err)
 		}
 	})
@@ -210,7 +210,8 @@ func BenchmarkReaders(b *testing.B) {
 		w    workload
 	}{
 		{"28", workload{readers: 28}},
-		{"28 in small pieces", workload{readers: 28, even: true}},
+		{"28 in datagrams", workload{readers: 28, piece: 7}},
+		{"28 in 10 kB", workload{readers: 28, piece: 56}},
 		{"500", workload{readers: 500}},
 		{"500 and 20 that never read", workload{readers: 500, stalled: 20}},
 	} {

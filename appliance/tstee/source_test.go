@@ -50,8 +50,8 @@ func (s *source) write() error {
 }
 
 // feed writes to w in time until ctx ends: units when they are due, as ffmpeg
-// does from a device, or seven packets at a time, as evenly as a network would.
-func feed(ctx context.Context, w io.Writer, even bool) error {
+// does from a device, or pieces of so many packets, as evenly as a network would.
+func feed(ctx context.Context, w io.Writer, piece int) error {
 	var queue bytes.Buffer
 	s := newSource(&queue)
 	for began := time.Now(); ; {
@@ -60,8 +60,8 @@ func feed(ctx context.Context, w io.Writer, even bool) error {
 			return err
 		}
 		size := queue.Len()
-		if even {
-			size = 7 * mpegts.PacketSize
+		if piece > 0 {
+			size = piece * mpegts.PacketSize
 			for s.at() < media.FrameTicks(s.video, sourceRate) { // the sound until the next picture
 				if err := s.write(); err != nil {
 					return err
