@@ -41,12 +41,12 @@ func Text(key string) string {
 	return string(data)
 }
 
-// List is every notice: the works that are no Go modules, then those modules
-// that are linked into this program. Without build information, which only an
-// unusual build lacks, it is every module.
+// List is every notice: the works that are no Go modules, those of a box's
+// image, then those modules that are linked into this program. Without build
+// information, which only an unusual build lacks, it is every module.
 func List() []Notice {
 	linked, known := linkedModules()
-	list := slices.Clone(works)
+	list := slices.Concat(works, image)
 	for _, n := range modules {
 		version, ok := linked[n.module]
 		if known && !ok {
@@ -59,7 +59,7 @@ func List() []Notice {
 }
 
 // All is every notice, whatever this program links.
-func All() []Notice { return slices.Concat(works, modules) }
+func All() []Notice { return slices.Concat(works, image, modules) }
 
 // linkedModules are the versions by path, from the program's build information.
 var linkedModules = sync.OnceValues(func() (map[string]string, bool) {
