@@ -91,6 +91,7 @@ func TestBoot(t *testing.T) {
 	defer cancel()
 	b.checkStream(ctx, t)
 	b.checkPage(ctx, t)
+	b.checkUnplug(ctx, t)
 	t.Logf("stick: %+v", b.stick.Status())
 }
 
@@ -221,4 +222,98 @@ func (b box) get(ctx context.Context, t *testing.T, path, password string) (int,
 		t.Fatal(err)
 	}
 	return resp.StatusCode, string(body)
+}
+
+// keyframes hands on what each keyframe of one connection shows: the number of
+// the stick's picture, or -1 for another.
+type keyframes struct {
+	decoder *openh264.Decoder
+	frame   *media.Frame
+	shown   chan int64
+}
+
+func (k *keyframes) Video(u media.Unit) {
+	if !u.Key || k.decoder.Decode(u.Data, k.frame) != nil {
+		return
+	}
+	n, err := picture.ReadNumber(k.frame, picture.Whole(k.frame))
+	if err != nil {
+		n = -1
+	}
+	select {
+	case k.shown <- n:
+	default: // the test looks at the newest soon enough
+	}
+}
+
+func (k *keyframes) Audio(media.Unit) {}
+
+// checkUnplug pulls the stick out and puts it back: a reader sees the slate and
+// then the picture again, on the connection that it has.
+func (b box) checkUnplug(ctx context.Context, t *testing.T) {
+	t.Helper()
+	c, err := net.Dial("tcp", b.Addr(8899))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := openh264.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &keyframes{decoder: d, frame: media.NewFrame(2, 2), shown: make(chan int64, 1)}
+	ended := make(chan struct{})
+	go func() { defer close(ended); defer d.Close(); _ = mpegts.Demux(c, k) }()
+	defer func() { c.Close(); <-ended }()
+	see := func(what string, ok func(n int64) bool) {
+		t.Helper()
+		began := time.Now()
+		for {
+			select {
+			case n := <-k.shown:
+				if ok(n) {
+					t.Logf("%s after %.1f s", what, time.Since(began).Seconds())
+					return
+				}
+			case <-ended:
+				t.Fatalf("%s: the stream ended", what)
+			case <-ctx.Done():
+				t.Fatalf("%s: not seen", what)
+			}
+		}
+	}
+	see("the stick's picture", func(n int64) bool { return n >= 0 })
+	b.stick.Command("unplug")
+	see("unplugged: the slate", func(n int64) bool { return n < 0 })
+	b.leaf(ctx, t, "device", false)
+	b.stick.Command("plug")
+	see("plugged in again: the picture", func(n int64) bool { return n >= 0 })
+	b.leaf(ctx, t, "device", true)
+}
+
+// leaf waits for a leaf of boxd's health to be ok, or not.
+func (b box) leaf(ctx context.Context, t *testing.T, name string, ok bool) {
+	t.Helper()
+	began := time.Now()
+	poll := time.NewTicker(200 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		var status struct {
+			Health []struct{ Name, State, Cause string }
+		}
+		_, body := b.get(ctx, t, "/api/status", "")
+		if err := json.Unmarshal([]byte(body), &status); err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range status.Health {
+			if l.Name == name && (l.State == "ok") == ok {
+				t.Logf("%s is %s after %.1f s: %s", name, l.State, time.Since(began).Seconds(), l.Cause)
+				return
+			}
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			t.Fatalf("%s: never ok=%v: %s", name, ok, body)
+		}
+	}
 }
