@@ -102,7 +102,7 @@ func (e *Encoder) Run(ctx context.Context) error {
 }
 
 // patience is how late a frame may be when the encoders take it.
-const patience = 200 * time.Millisecond
+const patience = 400 * time.Millisecond
 
 // Video encodes a frame of the mix. When the frame before is still being encoded
 // it waits, within its patience.

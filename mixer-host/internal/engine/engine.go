@@ -156,7 +156,7 @@ func (e *Engine) Run(ctx context.Context) error {
 // patience is how late the loop may be and still make every frame. A busy
 // machine makes a process wait for its turn; frames cost a third of their time,
 // so that it catches up.
-const patience = 160 * time.Millisecond
+const patience = 320 * time.Millisecond
 
 // after is the frame that follows n: the next one, or, when making n took so
 // long that the loop is late beyond its patience, the one whose time it is.

@@ -362,24 +362,24 @@ func TestRunSkipsWhatIsPast(t *testing.T) {
 	next(100 * time.Millisecond) // two frames' time passes during the second:
 	<-out.seen                   // they are made at once
 	<-out.seen
-	next(300 * time.Millisecond) // seven frames' time passes
+	next(460 * time.Millisecond) // eleven frames' time passes
 	<-out.seen                   // and the last of them is made at once
 	next(0)
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	want := []int64{1, 2, 3, 4, 5, 12, 13}
+	want := []int64{1, 2, 3, 4, 5, 16, 17}
 	n := media.FrameAt(start, testRate)
 	for i, w := range want {
 		if i >= len(out.metas) || out.metas[i].Frame-n != w {
 			t.Fatalf("frames %+v, want %v after the start", out.metas, want)
 		}
 	}
-	if got := e.Stats().Skipped; got != 6 {
+	if got := e.Stats().Skipped; got != 10 {
 		t.Errorf("%d frames skipped", got)
 	}
-	if len(out.pcm) != 13*1920*2 {
+	if len(out.pcm) != 17*1920*2 {
 		t.Errorf("sound of %d values: it has a gap", len(out.pcm))
 	}
 }
