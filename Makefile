@@ -61,6 +61,7 @@ vm: ## boot that image in a virtual machine with an HDMI stick; prints its addre
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "gofmt would change these"; exit 1; }
 	go vet ./...
+	go vet -tags vm ./images/vm
 	go tool staticcheck ./...
 
 check: deps lint ## lint and unit tests, in under 4 minutes
@@ -71,10 +72,11 @@ test: deps-test build lint ## all tests: unit, race, the whole chain, the browse
 
 bench: build ## benchmarks, with exact latency, cost and comparison figures
 	go test -run '^$$' -bench . -benchmem ./...
-	BENCH=1 go test -count=1 -v -timeout 30m -run 'Bench|Latency|Cost' ./internal/e2e ./appliance/tstee
+	go test -count=1 -v -timeout 30m -run 'TestFilm/^(latency|cost)$$' ./internal/e2e
 
-drill: build ## long runs of what make test does shortly
+drill: build image ## long runs of what make test does shortly
 	DRILL=1 go test -count=1 -v -timeout 60m ./internal/e2e
+	go test -tags vm -count=1 -v -timeout 30m -run Boot ./images/vm
 
 fuzz: ## run every fuzz target for FUZZTIME
 	@for p in $$(grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \

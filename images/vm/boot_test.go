@@ -1,3 +1,8 @@
+//go:build vm
+
+// These tests boot the image: they need bin/videobox.img (make image) and take
+// both cores for minutes, so they run by make drill, not by make test.
+
 package vm_test
 
 import (
@@ -15,8 +20,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/openvideobox/videobox/images/vm"
 	"github.com/openvideobox/videobox/images/vm/dongle"
 	"github.com/openvideobox/videobox/internal/codec/openh264"
@@ -24,8 +27,6 @@ import (
 	"github.com/openvideobox/videobox/internal/mpegts"
 	"github.com/openvideobox/videobox/internal/picture"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const image = "../../bin/videobox.img"
 
@@ -35,12 +36,9 @@ type box struct {
 	stick *dongle.Stick
 }
 
-// boot boots the image with a stick on its bus, or skips.
+// boot boots the image with a stick on its bus.
 func boot(t *testing.T) box {
 	t.Helper()
-	if os.Getenv("VM") != "1" {
-		t.Skip("boots a virtual machine, which takes both cores for minutes: set VM=1, after make image")
-	}
 	if err := vm.Needs(); err != nil {
 		t.Fatal(err)
 	}

@@ -14,10 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/openvideobox/videobox/internal/event"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSerialConsole(t *testing.T) {
 	got := serialConsole("console=tty1 console=serial0,115200 root=PARTUUID=1/PARTNROFF=1 ro   panic=10\n")

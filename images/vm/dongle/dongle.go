@@ -194,6 +194,7 @@ func (k *Stick) handle(r *redir, p packet) {
 	case setAltSetting:
 		if b[0] == audioStream {
 			k.soundAlt = int(b[1])
+			slog.Debug("dongle: sound's setting", "alternate", k.soundAlt)
 			k.stopSound()
 			r.describe(k.profile, k.soundAlt == 1)
 		}
@@ -205,12 +206,14 @@ func (k *Stick) handle(r *redir, p packet) {
 		}
 		r.send(altSettingStatus, p.id, success, int(b[0]), alt)
 	case startIso:
+		slog.Debug("dongle: sound on", "packets", b[1], "urbs", b[2])
 		k.stopSound()
 		if k.rate > 0 {
 			k.sound = k.start(func(s *stream) { k.playSound(s, r, k.profile.AudioRate) })
 		}
 		r.send(isoStatus, p.id, success, int(b[0]))
 	case stopIso:
+		slog.Debug("dongle: sound off", "samples", k.status.Samples)
 		k.stopSound()
 		r.send(isoStatus, p.id, success, int(b[0]))
 	case controlPacket:
