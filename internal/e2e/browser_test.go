@@ -18,7 +18,8 @@ import (
 // browser opens a page in headless Chromium and collects what its console
 // complains of.
 type browser struct {
-	ctx context.Context
+	ctx   context.Context
+	close context.CancelFunc
 
 	mu       sync.Mutex
 	problems []string
@@ -43,7 +44,7 @@ func openBrowser(t *testing.T, url string, width, height int) *browser {
 	t.Cleanup(cancelAlloc)
 	ctx, cancel := chromedp.NewContext(alloc)
 	t.Cleanup(cancel)
-	b := &browser{ctx: ctx}
+	b := &browser{ctx: ctx, close: func() { cancel(); cancelAlloc() }}
 	chromedp.ListenTarget(ctx, b.listen)
 	if err := chromedp.Run(ctx, cdplog.Enable(), chromedp.Navigate(url)); err != nil {
 		t.Fatal(err)
@@ -132,4 +133,29 @@ func testBrowser(t *testing.T, c *chain) {
 	b.screenshot(t, "watch")
 	t.Run("latency", func(t *testing.T) { testLatency(t, c, 2) })
 	t.Run("kill", func(t *testing.T) { testKills(t, c, b) })
+}
+
+// testPages opens every page there is, at a desktop's and at a phone's width:
+// no complaint in the console, nothing wider than the window.
+func testPages(t *testing.T, c *chain) {
+	for _, width := range []int{1280, 390} {
+		for name, url := range map[string]string{
+			"control": c.url(portControl, "/"), "box": c.url(portBox1, "/"), "licences": c.url(portCache, "/licenses"),
+		} {
+			b := openBrowser(t, url, width, 860)
+			time.Sleep(2500 * time.Millisecond) // pictures and meters come by themselves
+			var over float64
+			if err := chromedp.Run(b.ctx, chromedp.Evaluate(`document.documentElement.scrollWidth - window.innerWidth`, &over)); err != nil {
+				t.Fatal(err)
+			}
+			if over > 0 {
+				t.Errorf("%s at %d: %.0f pixels too wide", name, width, over)
+			}
+			if p := b.complaints(); len(p) > 0 {
+				t.Errorf("%s complains: %q", name, p)
+			}
+			b.screenshot(t, fmt.Sprintf("%s-%d", name, width))
+			b.close()
+		}
+	}
 }

@@ -36,6 +36,7 @@ func TestFilm(t *testing.T) {
 	t.Run("probe", func(t *testing.T) { testProbe(t, c) })
 	t.Run("identical", func(t *testing.T) { testIdentical(t, c) })
 	t.Run("recordings", func(t *testing.T) { testRecordings(t, c) })
+	t.Run("pages", func(t *testing.T) { testPages(t, c) })
 	t.Run("browser", func(t *testing.T) { testBrowser(t, c) })
 }
 
