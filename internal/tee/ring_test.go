@@ -249,6 +249,14 @@ func TestDelay(t *testing.T) {
 	})
 }
 
+func TestDelayByReaders(t *testing.T) {
+	for readers, want := range map[int]time.Duration{0: 5, 6: 5, 12: 9, 28: 20, 100: 20, 500: 12} {
+		if got := Delay(readers); got != want*time.Millisecond {
+			t.Errorf("%d readers: %v, want %d ms", readers, got, want)
+		}
+	}
+}
+
 func TestNoiseIsSkipped(t *testing.T) {
 	var m maker
 	r := immediate(1 << 20)
