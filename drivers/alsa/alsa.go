@@ -27,7 +27,10 @@ import (
 
 const (
 	period = media.SampleRate / 100 // samples between two wakeups: 10 ms
-	buffer = media.SampleRate / 5   // samples that the kernel holds: 200 ms
+	// buffer is how many samples the kernel holds: a second. It costs no delay,
+	// since what is there is read at once, and a reader that is not scheduled for
+	// 200 ms, as seen on busy machines, loses nothing.
+	buffer = media.SampleRate
 	// silence is for how long the device may deliver nothing, in ms.
 	silence = 1000
 )

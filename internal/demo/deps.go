@@ -23,7 +23,7 @@ import (
 // What `make deps` installs. Debian's packages carry their own signatures; the
 // npm packages are pinned by the registry's own SHA-512.
 var (
-	packagesToRun  = []string{"ca-certificates", "gcc", "libc6-dev", "libx264-dev", "libopenh264-dev", "libjpeg62-turbo-dev", "ffmpeg"}
+	packagesToRun  = []string{"ca-certificates", "gcc", "g++", "libc6-dev", "libx264-dev", "libopenh264-dev", "libjpeg62-turbo-dev", "ffmpeg"}
 	packagesToTest = []string{"chromium", "mtools", "dosfstools"}
 
 	// The image's programs are for arm64 and static; their libraries are
