@@ -103,7 +103,7 @@ type watched struct {
 	sounds  int
 }
 
-const enough = 6 // keyframes with different numbers, one a second
+const enough = 15 // keyframes with different numbers, one a second
 
 func (w *watched) Video(u media.Unit) {
 	if !u.Key || w.decoder.Decode(u.Data, w.frame) != nil {
@@ -158,22 +158,35 @@ func (b box) checkStream(ctx context.Context, t *testing.T) {
 		t.Error("no access unit of sound")
 	}
 	t.Logf("pictures %v, %v after the stick sent them", w.numbers, w.delays)
-	if peak := loudest(ctx, t, path); peak < 2000 {
-		t.Errorf("the loudest sample is %d; the stick's beep has 4125", peak)
+	seconds, n := len(w.delays), beeps(ctx, t, path)
+	t.Logf("%d beeps in about %d s", n, seconds)
+	// The stick beeps each second, but while the guest has too little CPU capture
+	// sends silence in place of sound that comes too late.
+	if n == 0 {
+		t.Errorf("no beep in about %d s", seconds)
 	}
 }
 
-// loudest decodes a stream's sound by ffmpeg.
-func loudest(ctx context.Context, t *testing.T, path string) (peak int) {
+// beeps decodes a stream's sound by ffmpeg and counts how often it gets loud.
+func beeps(ctx context.Context, t *testing.T, path string) (n int) {
 	t.Helper()
-	pcm, err := exec.CommandContext(ctx, "ffmpeg", "-v", "fatal", "-nostdin", "-i", path, "-vn", "-f", "s16le", "-").Output()
+	pcm, err := exec.CommandContext(ctx, "ffmpeg", "-v", "fatal", "-nostdin", "-i", path, "-vn", "-ac", "1", "-f", "s16le", "-").Output()
 	if err != nil {
 		t.Fatalf("ffmpeg: %v", err)
 	}
+	const beep, pause = 2000, 48000 / 4 // the stick's has a peak of 4125 and lasts 40 ms
+	quiet := pause
 	for i := 0; i+1 < len(pcm); i += 2 {
-		peak = max(peak, int(int16(uint16(pcm[i])|uint16(pcm[i+1])<<8)))
+		if v := int16(uint16(pcm[i]) | uint16(pcm[i+1])<<8); v < beep {
+			quiet++
+			continue
+		}
+		if quiet >= pause {
+			n++
+		}
+		quiet = 0
 	}
-	return peak
+	return n
 }
 
 // checkPage asks boxd, as a browser and as a program, and for init's log by the
