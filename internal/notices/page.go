@@ -42,6 +42,7 @@ var htmlPage = template.Must(template.New("licenses").Funcs(template.FuncMap{"li
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Licences</title>
+<link rel="icon" href="data:,">
 <style>
 body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; background: #fff }
 dt { font-weight: bold; margin-top: 1em }
