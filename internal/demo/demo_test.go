@@ -84,14 +84,19 @@ func TestTable(t *testing.T) {
 		{part: part{name: "dump dump1", status: "127.0.0.1:8896"}, cause: "exit status 1: no disk"},
 	}
 	var b bytes.Buffer
-	table(&b, views, now.Add(-30*time.Second), now, 200)
+	table(&b, views, now.Add(-30*time.Second), now, 200, false)
 	for _, want := range []string{"in camera", "tcp://:8899", "4.20 Mbit/s", "31 ms", "started again 2×", "no data for 3 s", "starting", "down", "no disk", "0.31 cores", "30s after the start"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
 	b.Reset()
-	table(&b, views, now, now, 60)
+	table(&b, views, now, now, 200, true)
+	if s := b.String(); strings.Contains(s, "in camera") || !strings.Contains(s, "no data for 3 s") {
+		t.Errorf("brief:\n%s", s)
+	}
+	b.Reset()
+	table(&b, views, now, now, 60, false)
 	for line := range strings.Lines(b.String()) {
 		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 60 {
 			t.Errorf("a line of %d columns", n)

@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// screen shows the table: in place on a terminal, else as lines, whole now and
-// then and a line at once for each change of state.
+// screen shows the table: in place on a terminal (a line a part where it has few
+// rows), else as lines, whole now and then and a line at once for each change of
+// state.
 type screen struct {
 	out      *os.File
 	terminal bool
@@ -36,7 +37,7 @@ func (s *screen) show(views []view, since time.Time) {
 	if now.Sub(s.last) >= s.every {
 		s.last = now
 		var b bytes.Buffer
-		table(&b, views, since, now, 1000)
+		table(&b, views, since, now, 1000, false)
 		_, _ = s.out.Write(b.Bytes())
 	}
 }
@@ -47,31 +48,37 @@ func (s *screen) draw(views []view, since, now time.Time) {
 	if w, err := unix.IoctlGetWinsize(int(s.out.Fd()), unix.TIOCGWINSZ); err == nil && w.Col > 0 {
 		width, height = int(w.Col), int(w.Row)
 	}
-	var b bytes.Buffer
-	table(&b, views, since, now, width)
-	for _, o := range s.open {
-		fmt.Fprintf(&b, "%.*s\n", width, "open "+o)
-	}
-	lines := strings.SplitAfter(strings.TrimSuffix(b.String(), "\n"), "\n")
+	lines := s.lines(views, since, now, width, false)
 	if len(lines) > height-1 {
-		lines = lines[:height-1]
+		lines = s.lines(views, since, now, width, true)
 	}
+	lines = lines[:min(len(lines), height-1)]
 	var out bytes.Buffer
 	if s.drawn > 0 {
 		fmt.Fprintf(&out, "\x1b[%dA", s.drawn)
 	}
 	for _, l := range lines {
-		out.WriteString("\x1b[2K" + strings.TrimSuffix(l, "\n") + "\n")
+		out.WriteString("\x1b[2K" + l + "\n")
 	}
 	out.WriteString("\x1b[J")
 	s.drawn = len(lines)
 	_, _ = s.out.Write(out.Bytes())
 }
 
+// lines are the table and, below it, what to open.
+func (s *screen) lines(views []view, since, now time.Time, width int, brief bool) []string {
+	var b bytes.Buffer
+	table(&b, views, since, now, width, brief)
+	for _, o := range s.open {
+		fmt.Fprintf(&b, "%.*s\n", width, "open "+o)
+	}
+	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+}
+
 // changes prints a line for each part or hop whose state is another than before.
 func (s *screen) changes(views []view, since time.Duration) {
 	for _, v := range views {
-		for i, r := range v.rows() {
+		for i, r := range v.rows(false) {
 			key := v.part.name + "/" + r.hop
 			if i == 0 && r.hop == "" {
 				key = v.part.name

@@ -60,7 +60,9 @@ func (s *supervisor) run(ctx context.Context, screen *screen) error {
 				tick.Stop()
 				return nil
 			case <-tick.C:
-				s.ask(ctx)
+				if s.ask(ctx); ctx.Err() != nil {
+					return nil // what ends now isn't shown as down
+				}
 			}
 		}
 	})
@@ -111,7 +113,7 @@ func (s *supervisor) log(p part) (*os.File, error) {
 func (s *supervisor) setPID(p *supervised, pid int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.pid, p.seconds, p.measured = pid, 0, time.Time{}
+	p.pid, p.seconds, p.measured, p.status = pid, 0, time.Time{}, metrics.Status{}
 }
 
 // ask fetches every part's status, all at once.
@@ -122,7 +124,9 @@ func (s *supervisor) ask(ctx context.Context) {
 			status, err := metrics.Fetch(ctx, s.client, "http://"+p.part.status+"/api/status")
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			p.status, p.err = status, err
+			if p.err = err; err == nil {
+				p.status = status
+			}
 			p.measure(time.Now())
 		})
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,8 +28,9 @@ type view struct {
 	cpu      float64 // share of one core over the last seconds
 }
 
-// rows turns a part into its lines.
-func (v view) rows() []row {
+// rows turns a part into its lines; brief, into one for its first output and
+// one for each hop that is not well.
+func (v view) rows(brief bool) []row {
 	first := row{part: v.part.name, address: v.part.status, cpu: fmt.Sprintf("%3.0f %%", 100*v.cpu)}
 	if v.restarts > 0 {
 		first.note = fmt.Sprintf("started again %d×", v.restarts)
@@ -39,15 +41,21 @@ func (v view) rows() []row {
 		first.note = strings.TrimSpace(first.note + " " + v.cause)
 		return []row{first}
 	case v.err != nil:
-		first.state = "starting"
+		if first.state = "starting"; v.status.Program != "" {
+			first.state, first.note = "silent", strings.TrimSpace(first.note+" "+v.err.Error())
+		}
 		return []row{first}
 	}
-	if len(v.status.Hops) == 0 {
+	hops := v.status.Hops
+	if brief {
+		hops = mattering(hops)
+	}
+	if len(hops) == 0 {
 		first.state = string(v.status.State)
 		return []row{first}
 	}
 	var out []row
-	for i, h := range v.status.Hops {
+	for i, h := range hops {
 		r := row{hop: h.Direction + " " + h.Name, address: short(h.Address), state: string(h.State), rate: rate(h.BitsPerSecond), latency: latency(h.LatencyMS), note: h.Cause}
 		if h.Readers > 0 {
 			r.note = strings.TrimSpace(fmt.Sprintf("%s %s", plural(h.Readers, "reader"), r.note))
@@ -57,6 +65,18 @@ func (v view) rows() []row {
 			r.note = strings.TrimSpace(first.note + " " + r.note)
 		}
 		out = append(out, r)
+	}
+	return out
+}
+
+// mattering are the first output, or input of a part without one, and the hops
+// that are not well.
+func mattering(hops []metrics.Hop) (out []metrics.Hop) {
+	main := max(slices.IndexFunc(hops, func(h metrics.Hop) bool { return h.Direction == "out" }), 0)
+	for i, h := range hops {
+		if i == main || h.State != metrics.OK {
+			out = append(out, h)
+		}
 	}
 	return out
 }
@@ -96,7 +116,7 @@ func latency(ms float64) string {
 }
 
 // table writes the rows under a heading, cut to width columns.
-func table(w io.Writer, views []view, since time.Time, now time.Time, width int) {
+func table(w io.Writer, views []view, since, now time.Time, width int, brief bool) {
 	var total float64
 	line := func(format string, args ...any) {
 		s := []rune(strings.TrimRight(fmt.Sprintf(format, args...), " "))
@@ -109,7 +129,7 @@ func table(w io.Writer, views []view, since time.Time, now time.Time, width int)
 	line(format, "PART", "HOP", "ADDRESS", "STATE", "RATE", "LATENCY", "CPU", "")
 	for _, v := range views {
 		total += v.cpu
-		for _, r := range v.rows() {
+		for _, r := range v.rows(brief) {
 			line(format, r.part, r.hop, r.address, r.state, r.rate, r.latency, r.cpu, r.note)
 		}
 	}
