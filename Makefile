@@ -72,7 +72,7 @@ test: deps-test build lint ## all tests: unit, race, the whole chain, the browse
 
 bench: build ## benchmarks, with exact latency, cost and comparison figures
 	go test -run '^$$' -bench . -benchmem ./...
-	go test -count=1 -v -timeout 30m -run 'TestFilm/^(latency|cost)$$' ./internal/e2e
+	BENCH=1 go test -count=1 -v -timeout 30m -run 'TestFilm/^(latency|cost)$$' ./internal/e2e
 
 drill: build image ## long runs of what make test does shortly
 	DRILL=1 go test -count=1 -v -timeout 60m ./internal/e2e

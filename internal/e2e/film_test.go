@@ -31,7 +31,7 @@ func TestFilm(t *testing.T) {
 	t.Run("ffprobe", func(t *testing.T) { testFormat(t, c) })
 	t.Run("decode", func(t *testing.T) { testDecodes(t, c) })
 	t.Run("status", func(t *testing.T) { testStatus(t, c) })
-	t.Run("latency", func(t *testing.T) { testLatency(t, c, 1) })
+	t.Run("latency", func(t *testing.T) { testLatency(t, c, slack()) })
 	t.Run("cost", func(t *testing.T) { testCost(t, c) })
 	t.Run("probe", func(t *testing.T) { testProbe(t, c) })
 	t.Run("identical", func(t *testing.T) { testIdentical(t, c) })
@@ -121,9 +121,18 @@ func (c *chain) programs() map[string]int {
 	}
 }
 
+// slack is what the latency's bounds are multiplied by: nothing where figures
+// are wanted (make bench), two where the machine may be doing other things.
+func slack() float64 {
+	if os.Getenv("BENCH") != "" {
+		return 1
+	}
+	return 2
+}
+
 // testLatency measures from capture: how old a segment's first frame is when
 // the cache first lists it, and how long capture to mixer output takes. times
-// loosens the bounds where a browser shares the machine.
+// loosens the bounds.
 func testLatency(t *testing.T, c *chain, times float64) {
 	p, err := c.media(portCache, "main")
 	if err != nil {
