@@ -254,7 +254,7 @@ func testWorkerDies(t *testing.T, c *chain) {
 		if err != nil {
 			t.Fatalf("the reader lost its stream: %v", err)
 		}
-		inspect(t, fmt.Sprintf("box1 while its worker gets %v", signal), ts)
+		inspect(t, fmt.Sprintf("box1 while its worker gets %v", signal), ts, 0) // each number once, slate or live
 		var slates, live int
 		flags := stamps(t, ts)
 		for _, f := range flags {
