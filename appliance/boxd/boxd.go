@@ -56,10 +56,27 @@ func serve(ctx context.Context, box self.Self, recordings, addr string) error {
 		return err
 	}
 	g := run.NewGroup(ctx)
-	g.Go("stream", s.stream.Run)
-	g.Go("programs", func(ctx context.Context) error { return s.peers.Run(ctx, s.judge) })
 	g.Go("", func(ctx context.Context) error { return run.ServeListener(ctx, l, s.handler()) })
+	for _, p := range s.parts() {
+		g.Go(p.name, p.run)
+	}
 	return g.Wait()
+}
+
+// part is something that boxd does beside serving its page. It runs until the
+// context ends; one that ends before takes boxd with it, which is then started
+// again. A part that has to wait for something waits in run, not before: the
+// page is there from the start.
+type part struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+func (s *server) parts() []part {
+	return []part{
+		{"stream", s.stream.Run},
+		{"programs", func(ctx context.Context) error { return s.peers.Run(ctx, s.judge) }},
+	}
 }
 
 func (s *server) handler() http.Handler {

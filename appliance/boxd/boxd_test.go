@@ -21,6 +21,7 @@ import (
 	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/recording"
+	"github.com/openvideobox/videobox/internal/run"
 )
 
 func TestMain(m *testing.M) {
@@ -91,16 +92,16 @@ func rigOf(t *testing.T, config, recordings string) (*server, *httptest.Server) 
 	}
 	s := newServer(box, recordings)
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{}, 2)
-	go func() { s.stream.Run(ctx); done <- struct{}{} }()
-	go func() { s.peers.Run(ctx, s.judge); done <- struct{}{} }()
+	g := run.NewGroup(ctx)
+	for _, p := range s.parts() {
+		g.Go(p.name, p.run)
+	}
 	web := httptest.NewServer(s.handler())
 	t.Cleanup(func() {
 		web.CloseClientConnections()
 		web.Close()
 		cancel()
-		<-done
-		<-done
+		g.Wait()
 		s.preview.close()
 	})
 	return s, web
