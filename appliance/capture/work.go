@@ -36,6 +36,7 @@ func work(ctx context.Context, in, out *os.File) error {
 	defer cancel(nil)
 	tasks := make(chan link.Work, 1)
 	var running atomic.Pointer[worker.Worker]
+	var bitrate atomic.Int64 // asked for and not passed on yet
 	go func() {
 		err := worker.Serve(link.NewReader(bufio.NewReader(in)), func(t link.Work) {
 			select {
@@ -46,6 +47,9 @@ func work(ctx context.Context, in, out *os.File) error {
 			if w := running.Load(); w != nil {
 				w.NeedKey()
 			}
+		}, func(bps int) {
+			bitrate.Store(int64(bps))
+			passOn(&bitrate, running.Load())
 		})
 		if err == nil {
 			err = errParentGone
@@ -54,7 +58,10 @@ func work(ctx context.Context, in, out *os.File) error {
 	}()
 	select {
 	case t := <-tasks:
-		err = encode(ctx, t, w, &running)
+		err = encode(ctx, t, w, func(w *worker.Worker) {
+			running.Store(w)
+			passOn(&bitrate, w)
+		})
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -67,15 +74,25 @@ func work(ctx context.Context, in, out *os.File) error {
 	return err
 }
 
+// passOn gives the worker, once there is one, the bitrate asked for.
+func passOn(bitrate *atomic.Int64, w *worker.Worker) {
+	if w == nil {
+		return
+	}
+	if bps := bitrate.Swap(0); bps != 0 {
+		w.SetBitrate(int(bps))
+	}
+}
+
 // encode runs source and encoder until one of them fails or the context ends.
-func encode(ctx context.Context, t link.Work, out *link.Writer, running *atomic.Pointer[worker.Worker]) error {
+func encode(ctx context.Context, t link.Work, out *link.Writer, running func(*worker.Worker)) error {
 	enc, err := program.NewVideoEncoder(t.Program)
 	if err != nil {
 		return err
 	}
 	defer enc.Close()
 	w := worker.New(t, clock.System, enc, out)
-	running.Store(w)
+	running(w)
 	g := run.NewGroup(ctx)
 	g.Go("", w.Run)
 	g.Go("source", func(ctx context.Context) error {

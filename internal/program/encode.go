@@ -27,7 +27,7 @@ func NewVideoEncoder(c Config) (*VideoEncoder, error) {
 		threads = 1
 	}
 	enc, err := x264.New(x264.Config{
-		Width: c.Width, Height: c.Height, Rate: c.Rate, Bitrate: c.Bitrate,
+		Width: c.Width, Height: c.Height, Rate: c.Rate, Bitrate: c.Bitrate, MaxBitrate: c.MaxBitrate,
 		Preset: preset, Threads: threads, BufferMS: 1000,
 	})
 	if err != nil {

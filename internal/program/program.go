@@ -20,6 +20,7 @@ type Config struct {
 	Width, Height int
 	Rate          int    // frames a second; a divisor of 90000
 	Bitrate       int    // of the video, bit/s
+	MaxBitrate    int    // that it may be set to later, bit/s; 0: Bitrate. The SPS is made for it
 	AudioBitrate  int    // bit/s
 	Preset        string // of x264; empty: superfast
 	Threads       int    // of x264; 0: one
@@ -34,6 +35,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("video at %d frames a second: use 25, 30, 50 or 60", c.Rate)
 	case c.Bitrate < 50_000:
 		return fmt.Errorf("video at %d bit/s: at least 50000", c.Bitrate)
+	case c.MaxBitrate != 0 && c.MaxBitrate < c.Bitrate:
+		return fmt.Errorf("video at %d bit/s: more than its own maximum of %d", c.Bitrate, c.MaxBitrate)
 	case c.AudioBitrate < 16_000:
 		return fmt.Errorf("audio at %d bit/s: at least 16000", c.AudioBitrate)
 	}

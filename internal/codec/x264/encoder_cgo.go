@@ -40,7 +40,7 @@ func New(c Config) (*Encoder, error) {
 	rate, buffer := vbv(c.Bitrate, c.BufferMS)
 	conf := C.vb_x264_config{
 		width: C.int(c.Width), height: C.int(c.Height), rate: C.int(c.Rate),
-		level:   C.int(level(c.Width, c.Height, c.Rate, c.Bitrate)),
+		level:   C.int(level(c.Width, c.Height, c.Rate, max(c.Bitrate, c.MaxBitrate))),
 		threads: C.int(c.Threads), kbps: C.int(rate), buffer: C.int(buffer),
 		preset: preset,
 	}

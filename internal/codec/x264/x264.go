@@ -26,12 +26,13 @@ var (
 	ErrClosed = errors.New("x264: encoder is closed")
 )
 
-// Config says what the encoder makes. Zero values of the last three fields
+// Config says what the encoder makes. Zero values of the last four fields
 // choose a default.
 type Config struct {
 	Width, Height int    // even
 	Rate          int    // frames a second, whole
 	Bitrate       int    // bit/s; also the VBV's fill rate
+	MaxBitrate    int    // that SetBitrate may be given, for the level in the SPS; default Bitrate
 	Preset        string // x264's name; default "superfast"
 	Threads       int    // slices encoded side by side; default 1
 	BufferMS      int    // VBV buffer in ms of Bitrate; default 1000
@@ -48,6 +49,9 @@ func (c Config) withDefaults() Config {
 	if c.Threads == 0 {
 		c.Threads = 1
 	}
+	if c.MaxBitrate == 0 {
+		c.MaxBitrate = c.Bitrate
+	}
 	if c.BufferMS == 0 {
 		c.BufferMS = 1000
 	}
@@ -62,6 +66,8 @@ func (c Config) check() error {
 		return fmt.Errorf("x264: rate %d: must be between 1 and 240 frames a second", c.Rate)
 	case c.Bitrate < minBitrate || c.Bitrate > maxBitrate:
 		return fmt.Errorf("x264: bitrate %d bit/s: must be between %d and %d", c.Bitrate, minBitrate, maxBitrate)
+	case c.MaxBitrate > maxBitrate:
+		return fmt.Errorf("x264: maximum of %d bit/s: must be at most %d", c.MaxBitrate, maxBitrate)
 	case c.Threads < 1 || c.Threads > 64:
 		return fmt.Errorf("x264: %d threads: must be between 1 and 64", c.Threads)
 	case c.BufferMS < 40 || c.BufferMS > 10000:

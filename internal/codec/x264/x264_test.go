@@ -149,6 +149,25 @@ func TestParameterSetsStayTheSame(t *testing.T) {
 	}
 }
 
+// A program that is restarted at another bitrate must not change the SPS: its
+// level is that of the highest bitrate that may come.
+func TestParameterSetsOfAnotherStartingBitrate(t *testing.T) {
+	low, high := small, small
+	low.MaxBitrate = 20_000_000
+	high.Bitrate, high.MaxBitrate = 18_000_000, 20_000_000
+	key := func(int) bool { return true }
+	a, b := units(encode(t, low, 1, key)[0]), units(encode(t, high, 1, key)[0])
+	for k := 1; k <= 2; k++ {
+		if !bytes.Equal(a[k], b[k]) {
+			t.Errorf("NAL unit %d is % x, and % x at a higher bitrate", k, a[k], b[k])
+		}
+	}
+	high.MaxBitrate = 0
+	if c := units(encode(t, small, 1, key)[0]); bytes.Equal(c[1], units(encode(t, high, 1, key)[0])[1]) {
+		t.Error("0.5 and 18 Mbit/s without a maximum have the same SPS: this test finds nothing")
+	}
+}
+
 func TestBitrateFollows(t *testing.T) {
 	e, f := open(t, small), media.NewFrame(small.Width, small.Height)
 	const seconds = 6

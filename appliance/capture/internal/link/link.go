@@ -47,10 +47,11 @@ const (
 	Picture                 // frame i64, capture i64, flags u8, key u8, access unit
 	Sound                   // index i64, raw AAC frame
 	Health                  // JSON: state of the input
+	Bitrate                 // u32, to the worker: bit/s of the video from now on
 )
 
 func (k Kind) String() string {
-	names := [...]string{"hello", "task", "need key", "picture", "sound", "health"}
+	names := [...]string{"hello", "task", "need key", "picture", "sound", "health", "bitrate"}
 	if k >= 1 && int(k) <= len(names) {
 		return names[k-1]
 	}
@@ -103,6 +104,11 @@ func (l *Writer) Sound(s program.Sound) error {
 // NeedKey asks for an IDR.
 func (l *Writer) NeedKey() error {
 	return l.send(NeedKey, func(b []byte) []byte { return b })
+}
+
+// Bitrate asks for another bitrate of the video, in bit/s.
+func (l *Writer) Bitrate(bps int) error {
+	return l.send(Bitrate, func(b []byte) []byte { return binary.BigEndian.AppendUint32(b, uint32(bps)) })
 }
 
 // JSON sends v as the body of a Task or Health.
@@ -241,6 +247,14 @@ func (m Message) Sound() (program.Sound, error) {
 		return program.Sound{}, fmt.Errorf("%w: sound %d", ErrMessage, s.Index)
 	}
 	return s, nil
+}
+
+// Bitrate reads the body of a bitrate, in bit/s.
+func (m Message) Bitrate() (int, error) {
+	if m.Kind != Bitrate || len(m.Body) != 4 {
+		return 0, fmt.Errorf("%w: %s of %d bytes where a bitrate of 4 should be", ErrMessage, m.Kind, len(m.Body))
+	}
+	return int(binary.BigEndian.Uint32(m.Body)), nil
 }
 
 // JSON reads the body of a Task or Health into v.

@@ -33,6 +33,7 @@ func conversation(t testing.TB) []byte {
 		func() error { return w.Picture(aPicture) },
 		func() error { return w.Sound(aSound) },
 		func() error { return w.JSON(Health, aReport) },
+		func() error { return w.Bitrate(2_500_000) },
 	} {
 		if err := send(); err != nil {
 			t.Fatal(err)
@@ -67,6 +68,10 @@ func TestMessagesComeBackAsTheyWere(t *testing.T) {
 		m, _ = r.Read()
 		if err := m.JSON(&report); err != nil || report != aReport {
 			t.Errorf("%s: report %+v, %v", name, report, err)
+		}
+		m, _ = r.Read()
+		if bps, err := m.Bitrate(); err != nil || bps != 2_500_000 {
+			t.Errorf("%s: bitrate %d, %v", name, bps, err)
 		}
 		if _, err := r.Read(); err != io.EOF {
 			t.Errorf("%s: at the end %v, want EOF", name, err)

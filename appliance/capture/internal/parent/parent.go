@@ -19,8 +19,8 @@ import (
 	"github.com/openvideobox/videobox/internal/tee"
 )
 
-// ringSeconds is how much of the stream the ring holds at the configured rate,
-// at least. VBV lets a second be no larger than the bitrate says; a quarter
+// ringSeconds is how much of the stream the ring holds at the highest bitrate
+// that may be asked for, at least. VBV lets a second be no larger than the bitrate says; a quarter
 // more is for packet headers and for PCR and tables.
 const ringSeconds = 10 * 1.25
 
@@ -81,7 +81,7 @@ func Run(ctx context.Context, c Config) error {
 	if p.sender != nil {
 		g.Go("multicast", p.sender.Run)
 	}
-	g.Go("", func(ctx context.Context) error { return p.reporter.Serve(ctx, c.StatusAddr) })
+	g.Go("", func(ctx context.Context) error { return run.ServeHTTP(ctx, c.StatusAddr, p.handler()) })
 	g.Go("status", p.status.run)
 	g.Go("stream", p.stream.Run)
 	g.Go("slate", p.slates.run)
@@ -95,11 +95,14 @@ func listen(ctx context.Context, c Config) (*Parent, error) {
 	if err := c.Program.Check(); err != nil {
 		return nil, err
 	}
+	if c.Program.MaxBitrate == 0 {
+		c.Program.MaxBitrate = headroom * c.Program.Bitrate
+	}
 	p := &Parent{cfg: c, clk: c.Clock, reporter: metrics.New("capture", c.Name)}
 	if p.clk == nil {
 		p.clk = clock.System
 	}
-	bits := float64(c.Program.Bitrate + c.Program.AudioBitrate)
+	bits := float64(c.Program.MaxBitrate + c.Program.AudioBitrate)
 	p.ring = tee.NewRing(int(ringSeconds * bits / 8))
 	p.ring.SetDelay(0) // a picture comes in one write
 	p.status = newStatus(p)

@@ -21,6 +21,7 @@ import (
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/picture"
 	"github.com/openvideobox/videobox/internal/program"
+	"github.com/openvideobox/videobox/internal/tee"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -106,6 +107,8 @@ func newParent(t *testing.T) (*Parent, *clock.Held) {
 	t.Helper()
 	clk := clock.NewHeld(1_800_000_000_000_000_000)
 	p := &Parent{cfg: Config{Program: shape, Name: "box1", Source: "test"}, clk: clk, reporter: metrics.NewAt("capture", "box1", clk)}
+	p.ring = tee.NewRing(1 << 20)
+	t.Cleanup(func() { p.ring.Close() })
 	p.status = newStatus(p)
 	p.stream = program.NewStream(shape, io.Discard, program.Options{Clock: clk, Frame: p.status.sent})
 	p.slates = newSlates(p.cfg, make(shown, 1))

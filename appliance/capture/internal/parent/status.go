@@ -17,9 +17,9 @@ import (
 // Detail is capture's own part of its status.
 type Detail struct {
 	Source    string        `json:"source"`
-	Video     string        `json:"video"` // of the stream
-	Bitrate   int           `json:"bitrate"`
-	Live      bool          `json:"live"` // the newest frame sent shows the source
+	Video     string        `json:"video"`   // of the stream
+	Bitrate   int           `json:"bitrate"` // of the video, bit/s, as asked for
+	Live      bool          `json:"live"`    // the newest frame sent shows the source
 	Input     *link.Report  `json:"input,omitempty"`
 	Stream    program.Stats `json:"stream"`
 	WorkerPID int64         `json:"worker_pid"` // 0: none
@@ -59,7 +59,7 @@ func (p *Parent) detail() Detail {
 	ring := p.ring.Stats()
 	c := p.cfg.Program
 	d := Detail{
-		Source: p.cfg.Source, Video: fmt.Sprintf("%dx%d@%d", c.Width, c.Height, c.Rate), Bitrate: c.Bitrate,
+		Source: p.cfg.Source, Video: fmt.Sprintf("%dx%d@%d", c.Width, c.Height, c.Rate), Bitrate: int(p.workers.bitrate.Load()),
 		Stream: p.stream.Stats(), WorkerPID: p.workers.pid.Load(), Restarts: p.workers.restarts.Load(),
 		Input: p.workers.report.Load(), RingBytes: ring.Held, RingSize: ring.Size, Lapped: ring.Lapped,
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -33,16 +34,58 @@ const (
 
 // workers runs one worker after another.
 type workers struct {
-	p    *Parent
-	keys chan struct{} // of capacity 1: an IDR is wanted
+	p     *Parent
+	keys  chan struct{} // of capacity 1: an IDR is wanted
+	rates chan struct{} // of capacity 1: the bitrate has changed
 
 	restarts atomic.Uint64
 	pid      atomic.Int64
+	bitrate  atomic.Int64 // of the video, bit/s; a new worker starts with it
 	last     atomic.Int64 // when the newest picture came; 0 none of this worker
 	report   atomic.Pointer[link.Report]
+
+	mu    sync.Mutex
+	proc  *run.Process // nil: none
+	asked bool         // it is being killed because somebody asked for it
 }
 
-func newWorkers(p *Parent) *workers { return &workers{p: p, keys: make(chan struct{}, 1)} }
+func newWorkers(p *Parent) *workers {
+	w := &workers{p: p, keys: make(chan struct{}, 1), rates: make(chan struct{}, 1)}
+	w.bitrate.Store(int64(p.cfg.Program.Bitrate))
+	return w
+}
+
+// setBitrate changes the bitrate of this worker and of those to come.
+func (w *workers) setBitrate(bps int) {
+	w.bitrate.Store(int64(bps))
+	select {
+	case w.rates <- struct{}{}:
+	default:
+	}
+}
+
+// restart kills the worker that runs, for another one to take its place. ok is
+// false when there is none.
+func (w *workers) restart() (pid int64, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.proc == nil {
+		return 0, false
+	}
+	w.asked = true
+	slog.Warn("capture worker is killed: asked for", "pid", w.proc.Pid())
+	w.proc.Kill()
+	return int64(w.proc.Pid()), true
+}
+
+// running notes the worker that can be killed, nil for none. It says whether
+// the one before was killed because somebody asked for it.
+func (w *workers) running(proc *run.Process) (asked bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	asked, w.asked, w.proc = w.asked, false, proc
+	return asked
+}
 
 // askKey wants an IDR. It never blocks: the stream calls it under its lock.
 func (w *workers) askKey() {
@@ -95,6 +138,7 @@ func (w *workers) one(ctx context.Context) error {
 		return err
 	}
 	w.pid.Store(int64(proc.Pid()))
+	w.running(proc)
 	w.last.Store(0)
 	g := run.NewGroup(ctx)
 	g.Go("", func(ctx context.Context) error { return w.write(ctx, proc) })
@@ -102,6 +146,7 @@ func (w *workers) one(ctx context.Context) error {
 	err = w.read(proc.Stdout)
 	w.p.stream.SetAbsent(true)
 	w.pid.Store(0)
+	asked := w.running(nil)
 	g.Stop()
 	proc.Stdin.Close()
 	if ctx.Err() == nil {
@@ -113,7 +158,11 @@ func (w *workers) one(ctx context.Context) error {
 	if stalled := g.Wait(); errors.Is(stalled, errStalled) {
 		return stalled
 	}
-	return ended(proc.Wait(), err)
+	err = ended(proc.Wait(), err)
+	if asked {
+		return errAsked
+	}
+	return err
 }
 
 // ended says why a worker is no more. The last line of its log, which Wait's
@@ -131,6 +180,9 @@ func ended(exit, read error) error {
 
 // passOn writes a child's log line as it is: it is in our format already.
 func passOn(line string) { fmt.Fprintln(os.Stderr, line) }
+
+// errAsked is the cause of a restart that the API was asked for.
+var errAsked = errors.New("asked for")
 
 var errStalled = errors.New("no picture")
 
@@ -156,14 +208,18 @@ func (w *workers) watch(ctx context.Context, proc *run.Process) error {
 // write gives the worker its task and passes calls for IDRs on.
 func (w *workers) write(ctx context.Context, proc *run.Process) error {
 	c := w.p.cfg
+	program := c.Program
+	program.Bitrate = int(w.bitrate.Load())
 	out, err := link.NewWriter(proc.Stdin)
 	if err == nil {
-		err = out.JSON(link.Task, link.Work{Program: c.Program, Source: c.Source, Name: c.Name, Room: c.Room, Address: c.Address})
+		err = out.JSON(link.Task, link.Work{Program: program, Source: c.Source, Name: c.Name, Room: c.Room, Address: c.Address})
 	}
 	for err == nil {
 		select {
 		case <-w.keys:
 			err = out.NeedKey()
+		case <-w.rates:
+			err = out.Bitrate(int(w.bitrate.Load()))
 		case <-ctx.Done():
 			return nil
 		}

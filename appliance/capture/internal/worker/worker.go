@@ -34,6 +34,7 @@ const settle = 1_000_000_000
 // Encoder encodes frames of the grid; program.VideoEncoder is one.
 type Encoder interface {
 	Encode(f *media.Frame, n int64, key bool) (data []byte, isKey bool, err error)
+	SetBitrate(bps int) error
 }
 
 // Output takes what the worker makes; link.Writer is one.
@@ -57,6 +58,7 @@ type Worker struct {
 
 	live     bool // the newest picture was of the source
 	needKey  atomic.Bool
+	bitrate  atomic.Int64 // asked for and not set yet; 0: none
 	soundErr atomic.Pointer[error]
 	restarts atomic.Uint64
 	report   link.Report
@@ -96,6 +98,9 @@ func (w *Worker) Audio(s media.Samples) {
 
 // NeedKey makes the next picture an IDR.
 func (w *Worker) NeedKey() { w.needKey.Store(true) }
+
+// SetBitrate changes the bitrate from the next picture on, in bit/s.
+func (w *Worker) SetBitrate(bps int) { w.bitrate.Store(int64(bps)) }
 
 // Restarted counts a restart of the source.
 func (w *Worker) Restarted() { w.restarts.Add(1) }
@@ -153,6 +158,11 @@ func (w *Worker) frame(ctx context.Context, n int64) error {
 		return err
 	}
 	p, f := w.choose(n, c)
+	if bps := w.bitrate.Swap(0); bps != 0 {
+		if err := w.enc.SetBitrate(int(bps)); err != nil {
+			slog.Error("bitrate stays as it is", "err", err) // the stream is worth more
+		}
+	}
 	start := time.Now()
 	p.Data, p.Key, err = w.enc.Encode(f, n, p.Key)
 	if err != nil {
@@ -281,9 +291,9 @@ func sentence(state drivers.State, cause string) string {
 	return string(unicode.ToUpper(first)) + cause[size:]
 }
 
-// Serve receives the parent's messages: it returns the task first, then calls
-// need for each call for a keyframe, until the pipe ends.
-func Serve(r *link.Reader, task func(link.Work), need func()) error {
+// Serve receives the parent's messages until the pipe ends: it calls task for
+// the task, need for each call for a keyframe, and rate for a bitrate in bit/s.
+func Serve(r *link.Reader, task func(link.Work), need func(), rate func(int)) error {
 	for {
 		m, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -301,6 +311,12 @@ func Serve(r *link.Reader, task func(link.Work), need func()) error {
 			task(work)
 		case link.NeedKey:
 			need()
+		case link.Bitrate:
+			bps, err := m.Bitrate()
+			if err != nil {
+				return err
+			}
+			rate(bps)
 		}
 	}
 }

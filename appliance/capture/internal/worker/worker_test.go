@@ -33,8 +33,14 @@ func shape() program.Config {
 // encoder is a fake that gives a frame's first luma sample as its code, and
 // takes as long as a test says.
 type encoder struct {
-	clk  *clock.Held
-	slow time.Duration
+	clk     *clock.Held
+	slow    time.Duration
+	bitrate int
+}
+
+func (e *encoder) SetBitrate(bps int) error {
+	e.bitrate = bps
+	return nil
 }
 
 func (e *encoder) Encode(f *media.Frame, n int64, key bool) ([]byte, bool, error) {
@@ -307,6 +313,19 @@ func TestNeedKeyMakesTheNextPictureAnIDR(t *testing.T) {
 	}
 }
 
+func TestBitrateIsSetBeforeTheNextPicture(t *testing.T) {
+	b := newBench(t)
+	b.clk.Set(at(first))
+	b.frame(at(first), 1)
+	b.now()
+	b.w.SetBitrate(900_000)
+	b.clk.Set(at(first + 1))
+	b.frame(at(first+1), 2)
+	if p := b.now(); p.Key || b.enc.bitrate != 900_000 {
+		t.Errorf("key %v, %d bit/s; want no IDR and 900000", p.Key, b.enc.bitrate)
+	}
+}
+
 func TestSourceWithoutAFirstFrame(t *testing.T) {
 	b := newBench(t)
 	b.w.State(drivers.NoDevice, "there is no capture device")
@@ -328,12 +347,14 @@ func TestServe(t *testing.T) {
 	w.JSON(link.Task, link.Work{Name: "box1"})
 	w.NeedKey()
 	w.NeedKey()
+	w.Bitrate(750_000)
 	var name string
-	keys := 0
-	if err := Serve(link.NewReader(&b), func(t link.Work) { name = t.Name }, func() { keys++ }); err != nil || name != "box1" || keys != 2 {
-		t.Errorf("task of %q, %d keys, %v", name, keys, err)
+	keys, bitrate := 0, 0
+	err := Serve(link.NewReader(&b), func(t link.Work) { name = t.Name }, func() { keys++ }, func(bps int) { bitrate = bps })
+	if err != nil || name != "box1" || keys != 2 || bitrate != 750_000 {
+		t.Errorf("task of %q, %d keys, %d bit/s, %v", name, keys, bitrate, err)
 	}
-	if err := Serve(link.NewReader(strings.NewReader("GET / HTTP/1.1\r\n\r\n")), nil, nil); !errors.Is(err, link.ErrNotLink) {
+	if err := Serve(link.NewReader(strings.NewReader("GET / HTTP/1.1\r\n\r\n")), nil, nil, nil); !errors.Is(err, link.ErrNotLink) {
 		t.Errorf("nonsense: %v", err)
 	}
 }
