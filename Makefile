@@ -76,7 +76,7 @@ bench: build ## benchmarks, with exact latency, cost and comparison figures
 
 drill: build image ## long runs of what make test does shortly
 	DRILL=1 go test -count=1 -v -timeout 60m ./internal/e2e
-	go test -tags vm -count=1 -v -timeout 30m -run Boot ./images/vm
+	go test -tags vm -count=1 -v -timeout 30m -run "^Test(Short|Drill)" ./images/vm
 
 fuzz: ## run every fuzz target for FUZZTIME
 	@for p in $$(grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \

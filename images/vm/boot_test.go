@@ -1,7 +1,7 @@
 //go:build vm
 
 // These tests boot the image: they need bin/videobox.img (make image) and take
-// both cores for minutes, so they run by make drill, not by make test.
+// both cores for minutes, so they run by make test only as TestShort…, by make drill as TestDrill….
 
 package vm_test
 
@@ -36,8 +36,8 @@ type box struct {
 	stick *dongle.Stick
 }
 
-// boot boots the image with a stick on its bus.
-func boot(t *testing.T) box {
+// boot boots the image with a stick on its bus; change may be nil.
+func boot(t *testing.T, change func(*vm.Config)) box {
 	t.Helper()
 	if err := vm.Needs(); err != nil {
 		t.Fatal(err)
@@ -56,9 +56,13 @@ func boot(t *testing.T) box {
 	go func() { defer close(served); stick.Serve(ctx, usb) }()
 	t.Cleanup(func() { cancel(); <-served })
 	dir := t.TempDir()
-	m, err := vm.Start(ctx, vm.Config{
+	cfg := vm.Config{
 		Image: image, Dir: dir, Perm: perm, Ports: map[int]int{80: 0, 8899: 0}, Stick: usb.Addr().String(),
-	})
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	m, err := vm.Start(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +76,8 @@ func boot(t *testing.T) box {
 }
 
 // TestBoot is what a person does with a new box: power, wait, watch.
-func TestBoot(t *testing.T) {
-	b := boot(t)
+func TestShortBoot(t *testing.T) {
+	b := boot(t, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, err := b.Console.Wait(ctx, "gokrazy build timestamp"); err != nil {

@@ -19,13 +19,24 @@ type qmp struct {
 	done    chan struct{}
 
 	mu sync.Mutex // one command at a time
+
+	events  sync.Mutex
+	ended   string                   // the cause in the SHUTDOWN event
+	deleted map[string]chan struct{} // by device, closed when it is gone
 }
 
 type reply struct {
 	Return json.RawMessage `json:"return"`
 	Error  *qmpError       `json:"error"`
 	Event  string          `json:"event"`
+	Data   eventData       `json:"data"`
 	QMP    json.RawMessage `json:"QMP"` // the greeting
+}
+
+// eventData is what of the events' data is of use here.
+type eventData struct {
+	Reason string `json:"reason"` // of SHUTDOWN
+	Device string `json:"device"` // of DEVICE_DELETED
 }
 
 type qmpError struct {
@@ -55,7 +66,7 @@ func socketPair() (ours net.Conn, theirs *os.File, err error) {
 }
 
 func newQMP(c net.Conn) (*qmp, error) {
-	q := &qmp{conn: c, replies: make(chan reply, 1), done: make(chan struct{})}
+	q := &qmp{conn: c, replies: make(chan reply, 1), done: make(chan struct{}), deleted: map[string]chan struct{}{}}
 	go q.read()
 	_, err := q.command(context.Background(), "qmp_capabilities", nil)
 	if err != nil {
@@ -65,7 +76,7 @@ func newQMP(c net.Conn) (*qmp, error) {
 	return q, nil
 }
 
-// read hands replies on; events and the greeting are of no use here.
+// read hands replies on, and notes events.
 func (q *qmp) read() {
 	defer close(q.done)
 	defer close(q.replies)
@@ -74,10 +85,56 @@ func (q *qmp) read() {
 		if dec.Decode(&r) != nil {
 			return
 		}
-		if r.Event == "" && r.QMP == nil {
+		switch {
+		case r.Event != "":
+			q.note(r)
+		case r.QMP == nil:
 			q.replies <- r
 		}
 	}
+}
+
+func (q *qmp) note(r reply) {
+	q.events.Lock()
+	defer q.events.Unlock()
+	switch r.Event {
+	case "SHUTDOWN":
+		q.ended = r.Data.Reason
+	case "DEVICE_DELETED":
+		if gone := q.deleted[r.Data.Device]; gone != nil {
+			close(gone)
+			delete(q.deleted, r.Data.Device)
+		}
+	}
+}
+
+// cause is why QEMU ended, as its SHUTDOWN event says; "" if it said nothing.
+func (q *qmp) cause() string {
+	q.events.Lock()
+	defer q.events.Unlock()
+	return q.ended
+}
+
+// waitDeleted is closed once a device is gone.
+func (q *qmp) waitDeleted(device string) <-chan struct{} {
+	q.events.Lock()
+	defer q.events.Unlock()
+	if q.deleted[device] == nil {
+		q.deleted[device] = make(chan struct{})
+	}
+	return q.deleted[device]
+}
+
+// run is a command whose result is decoded; result may be nil.
+func (q *qmp) run(ctx context.Context, name string, arguments, result any) error {
+	raw, err := q.command(ctx, name, arguments)
+	if err != nil {
+		return fmt.Errorf("qemu: %s: %w", name, err)
+	}
+	if result == nil {
+		return nil
+	}
+	return json.Unmarshal(raw, result)
 }
 
 func (q *qmp) command(ctx context.Context, name string, arguments any) (json.RawMessage, error) {
@@ -107,7 +164,13 @@ func (q *qmp) command(ctx context.Context, name string, arguments any) (json.Raw
 
 func (q *qmp) close() {
 	q.conn.Close()
+	q.finish()
+}
+
+// finish reads all that QEMU has said to its end: why it ended, for one.
+func (q *qmp) finish() {
 	for range q.replies { // what nobody waits for
 	}
 	<-q.done
+	q.conn.Close()
 }

@@ -12,7 +12,6 @@ package vm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -21,21 +20,35 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
-
-	"github.com/openvideobox/videobox/internal/run"
 )
 
 // Config is a machine.
 type Config struct {
 	Image string // as `make image` makes it
 	Dir   string // for overlay, kernel and serial log; made if missing
+	// Size is the card's size in bytes, when the image is written to a larger
+	// one; 0: the image's.
+	Size int64
 	// Perm are files of /perm, by name. With none, /perm is as it is in the
 	// image or the overlay.
 	Perm map[string]string
 	// Ports are the guest's TCP ports to reach, with the host's port; 0 is any.
 	Ports map[int]int
 	Stick string // address at which a dongle.Stick serves guests; "" for none
+
+	MAC      string // of the first network card; "": QEMU's
+	Networks []Network
+	Disks    []Disk
+	// Log is a file that gets each write and flush of the card, as
+	// dm-log-writes has them; "": none.
+	Log      string
+	Watchdog bool // has a hardware watchdog (i6300esb), which resets the machine
+	Display  bool // has a graphics card, for Screendump
+	// RTC is the time in the machine's clock at its start; zero: the host's.
+	RTC    time.Time
+	Append string // words for the end of the kernel's command line
 }
 
 // QEMU is the program; make vm installs it.
@@ -55,47 +68,46 @@ func Needs() error {
 type Machine struct {
 	// Console is what the machine writes to its serial port.
 	Console *Console
-	Started time.Time // QEMU's start
+	Started time.Time // QEMU's first start
 
-	process *run.Process
-	qmp     *qmp
-	ports   map[int]int
+	config Config
+	ports  map[int]int
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu       sync.Mutex
+	life     *life // QEMU as it runs now, or ran last
+	restarts int
+	changed  chan struct{} // closed and replaced with every restart
 }
 
 const overlay = "disk.qcow2"
 
-// Start boots a machine; it ends with the context or by Stop. A machine that
-// was in Dir before goes on with its disk, unless Perm is given.
+// Start boots a machine; it ends with the context, by Stop, or when the guest
+// switches it off. When it is reset, by the guest, the watchdog or Reset, it
+// boots again. A machine that was in Dir before goes on with its disk, unless
+// Perm is given.
 func Start(ctx context.Context, c Config) (*Machine, error) {
 	if err := prepare(ctx, c); err != nil {
 		return nil, err
 	}
-	cmdline, err := bootFiles(ctx, c.Dir)
+	console, err := newConsole(filepath.Join(c.Dir, "serial.log"))
 	if err != nil {
 		return nil, err
 	}
-	ours, theirs, err := socketPair()
+	ctx, cancel := context.WithCancel(ctx)
+	m := &Machine{
+		Console: console, Started: time.Now(), config: c, ports: map[int]int{},
+		cancel: cancel, done: make(chan struct{}), changed: make(chan struct{}),
+	}
+	first, err := m.boot(ctx)
 	if err != nil {
+		cancel()
+		console.end()
 		return nil, err
 	}
-	defer theirs.Close()
-	m := &Machine{ports: map[int]int{}, Started: time.Now()}
-	child := run.Child{Name: "qemu", Path: QEMU, Args: c.args(cmdline), PipeStdout: true, ExtraFiles: []*os.File{theirs}}
-	m.process, err = child.Start(ctx)
-	if err != nil {
-		ours.Close()
-		return nil, err
-	}
-	m.Console = newConsole(m.process.Stdout, filepath.Join(c.Dir, "serial.log"))
-	theirs.Close() // else its end would not end ours
-	m.qmp, err = newQMP(ours)
-	if err == nil {
-		err = m.findPorts(ctx, c)
-	}
-	if err != nil {
-		m.Stop()
-		return nil, errors.Join(err, m.process.Wait())
-	}
+	m.life = first
+	go m.keep(ctx)
 	return m, nil
 }
 
@@ -115,66 +127,17 @@ func prepare(ctx context.Context, c Config) error {
 	if _, err := os.Stat(disk); err == nil && c.Perm == nil {
 		return nil
 	}
-	if err := tool(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image, disk); err != nil {
+	create := []string{"create", "-q", "-f", "qcow2", "-F", "raw", "-b", image, disk}
+	if c.Size > 0 {
+		create = append(create, strconv.FormatInt(c.Size, 10))
+	}
+	if err := tool(ctx, "qemu-img", create...); err != nil {
 		return err
 	}
 	if c.Perm == nil {
 		return nil
 	}
 	return writePerm(ctx, c, disk)
-}
-
-// args is QEMU's command line. The network card has no boot ROM, which Debian
-// packs separately.
-func (c Config) args(cmdline string) []string {
-	forwards := ""
-	for guest, host := range c.Ports {
-		forwards += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", host, guest)
-	}
-	args := []string{
-		"-M", "virt,gic-version=max", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024", "-accel", "tcg,thread=multi",
-		"-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
-		"-kernel", filepath.Join(c.Dir, kernelFile), "-append", cmdline,
-		"-drive", "if=none,id=disk,format=qcow2,file=" + filepath.Join(c.Dir, overlay),
-		"-device", "virtio-blk-pci,drive=disk",
-		"-netdev", "user,id=net" + forwards, "-device", "virtio-net-pci,netdev=net,romfile=",
-		"-device", "virtio-rng-pci",
-		"-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control",
-	}
-	if c.Stick != "" {
-		host, port, _ := net.SplitHostPort(c.Stick)
-		args = append(args, "-device", "qemu-xhci,id=xhci",
-			"-chardev", "socket,id=stick,host="+host+",port="+port+",reconnect=1,nodelay=on",
-			"-device", "usb-redir,chardev=stick,bus=xhci.0,id=stick0,port=1")
-	}
-	return args
-}
-
-// findPorts asks QEMU which ports of the host it has taken.
-func (m *Machine) findPorts(ctx context.Context, c Config) error {
-	var table string
-	if err := m.Command(ctx, "human-monitor-command", map[string]any{"command-line": "info usernet"}, &table); err != nil {
-		return err
-	}
-	for line := range strings.Lines(table) {
-		// Protocol[State] FD SourceAddress Port DestAddress Port RecvQ SendQ
-		f := strings.Fields(line)
-		if len(f) < 6 || f[0] != "TCP[HOST_FORWARD]" {
-			continue
-		}
-		host, herr := strconv.Atoi(f[3])
-		guest, gerr := strconv.Atoi(f[5])
-		if err := errors.Join(herr, gerr); err != nil {
-			return fmt.Errorf("info usernet: %q: %w", line, err)
-		}
-		m.ports[guest] = host
-	}
-	for guest := range c.Ports {
-		if m.ports[guest] == 0 {
-			return fmt.Errorf("QEMU doesn't forward port %d: %s", guest, table)
-		}
-	}
-	return nil
 }
 
 // Addr is where one of the guest's forwarded ports is reached.
@@ -184,27 +147,21 @@ func (m *Machine) Addr(guest int) string {
 
 // Command gives QEMU's monitor a command of QMP; result may be nil.
 func (m *Machine) Command(ctx context.Context, name string, arguments, result any) error {
-	raw, err := m.qmp.command(ctx, name, arguments)
-	if err != nil {
-		return fmt.Errorf("qemu: %s: %w", name, err)
-	}
-	if result == nil {
-		return nil
-	}
-	return json.Unmarshal(raw, result)
+	m.mu.Lock()
+	q := m.life.qmp
+	m.mu.Unlock()
+	return q.run(ctx, name, arguments, result)
 }
 
-// Done is closed once QEMU has ended.
-func (m *Machine) Done() <-chan struct{} { return m.process.Done() }
+// Done is closed once the machine has ended for good.
+func (m *Machine) Done() <-chan struct{} { return m.done }
 
 // Stop takes the power away, as a pulled plug does, and waits for the end.
-// Calling it twice is fine.
+// Calling it twice is fine. What the guest has written stays in the host's page
+// cache and so on the disk; see Config.Log for what a card would lose.
 func (m *Machine) Stop() {
-	m.process.Stop()
-	if m.qmp != nil {
-		m.qmp.close()
-	}
-	m.Console.wait()
+	m.cancel()
+	<-m.done
 }
 
 // tool runs one of QEMU's or e2fsprogs' programs.

@@ -93,7 +93,11 @@ func TestConsole(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := filepath.Join(t.TempDir(), "serial.log")
-	c := newConsole(r, log)
+	c, err := newConsole(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := c.follow(r)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	io.WriteString(w, "one\r\ntwo three\n")
@@ -110,11 +114,24 @@ func TestConsole(t *testing.T) {
 	}
 	io.WriteString(w, "the end")
 	w.Close()
-	if _, err := c.Wait(ctx, "four"); err == nil || !strings.Contains(err.Error(), "the end") {
+	<-done
+	mark := c.Mark()
+	r, w, err = os.Pipe() // the machine has booted again
+	if err != nil {
+		t.Fatal(err)
+	}
+	done = c.follow(r)
+	io.WriteString(w, "one more\n")
+	if line, err := c.WaitFrom(ctx, mark, "one"); line != "one more" || err != nil {
+		t.Errorf("from a mark on: %q, %v", line, err)
+	}
+	w.Close()
+	<-done
+	c.end()
+	if _, err := c.Wait(ctx, "four"); err == nil || !strings.Contains(err.Error(), "one more") {
 		t.Errorf("after the end: %v", err)
 	}
-	c.wait()
-	if data, err := os.ReadFile(log); err != nil || string(data) != "one\r\ntwo three\nthe end" {
+	if data, err := os.ReadFile(log); err != nil || string(data) != "one\r\ntwo three\nthe endone more\n" {
 		t.Errorf("log %q, %v", data, err)
 	}
 }
