@@ -9,6 +9,7 @@ package drivers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/openvideobox/videobox/internal/media"
@@ -37,6 +38,27 @@ type Sink interface {
 	// streaming. The same state may be reported again and again.
 	State(s State, cause string)
 }
+
+// SoundSink is a Sink that also hears how the sound is: a device may have a
+// picture and no sound. NoDevice with a cause is a source without a sound card,
+// for which the sink sends silence.
+type SoundSink interface {
+	// SoundState is to the sound what State is to the picture.
+	SoundState(s State, cause string)
+}
+
+// SoundState tells the sink, if it wants to know.
+func SoundState(sink Sink, s State, cause string) {
+	if hears, ok := sink.(SoundSink); ok {
+		hears.SoundState(s, cause)
+	}
+}
+
+// ErrWedged is in the error of a source that has tried everything that its
+// process can do about a device that hangs: opening it anew, resetting it,
+// taking it off the bus and back. The process itself should be replaced: the
+// kernel may hold calls of it that never return.
+var ErrWedged = errors.New("the device hangs")
 
 // State of a source's signal. Each is shown to people as itself: they ask for
 // different things to be done.
