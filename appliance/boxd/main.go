@@ -18,8 +18,8 @@ box credentials, /recordings/.
   boxd --config event.yaml --name box1 --recordings /srv/recordings`
 
 type cli struct {
-	Config     string `required:"" placeholder:"FILE" help:"The event file."`
-	Name       string `required:"" placeholder:"BOX" help:"The box in the event file that this is."`
+	Config     string `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
+	Name       string `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
 	Recordings string `default:"/perm/recordings" placeholder:"DIR" help:"Where record puts its files."`
 	HTTP       string `name:"http" placeholder:"HOST:PORT" help:"Where to serve instead of the event's address."`
 }
@@ -31,7 +31,7 @@ func main() {
 }
 
 func (c cli) run(ctx context.Context) error {
-	box, err := self.Load(c.Config, c.Name)
+	box, err := self.Find(ctx, c.Config, c.Name)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/openvideobox/videobox/appliance/capture/internal/parent"
 	"github.com/openvideobox/videobox/appliance/capture/internal/source"
+	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/drivers/kmod"
 	"github.com/openvideobox/videobox/internal/event"
 	"github.com/openvideobox/videobox/internal/program"
@@ -38,8 +39,8 @@ which overrides the image's /etc/videobox/capture.json.
 Watch it with: ffplay tcp://127.0.0.1:8899`
 
 type runCommand struct {
-	Config  string `required:"" placeholder:"FILE" help:"The event file."`
-	Name    string `required:"" placeholder:"BOX" help:"The box in the event file that this is."`
+	Config  string `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
+	Name    string `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
 	Source  string `default:"v4l2:/dev/video0" placeholder:"SOURCE" help:"What to send: ${source}. Default: v4l2:/dev/video0."`
 	Preset  string `default:"superfast" help:"x264's preset, from ultrafast to medium."`
 	Threads int    `default:"1" help:"x264's threads."`
@@ -67,7 +68,7 @@ func main() {
 
 // Run is the parent.
 func (c *runCommand) Run(ctx context.Context) error {
-	cfg, err := c.config()
+	cfg, err := c.config(ctx)
 	if err != nil {
 		return err
 	}
@@ -80,21 +81,18 @@ func (c *runCommand) Run(ctx context.Context) error {
 }
 
 // config turns flags and event into what the parent needs.
-func (c *runCommand) config() (parent.Config, error) {
-	e, err := event.Load(c.Config)
+func (c *runCommand) config(ctx context.Context) (parent.Config, error) {
+	me, err := self.Find(ctx, c.Config, c.Name)
 	if err != nil {
 		return parent.Config{}, err
 	}
-	box, err := e.Box(c.Name)
-	if err != nil {
-		return parent.Config{}, err
-	}
+	e, box := me.Event, me.Box
 	cfg := parent.Config{
 		Program: program.Config{
 			Width: e.Video.Width, Height: e.Video.Height, Rate: e.Video.Rate, Bitrate: e.Video.Bitrate,
 			AudioBitrate: e.Audio.Bitrate, Preset: c.Preset, Threads: c.Threads,
 		},
-		Source: c.Source, Name: c.Name, Address: "http://" + box.HTTPAddr,
+		Source: c.Source, Name: box.Name, Labels: labels(me),
 		StreamAddr: event.Listen(box.StreamAddr), BufferedAddr: event.Listen(box.BufferedAddr),
 		StatusAddr: box.StatusAddr("capture"), BoxClock: c.Clock,
 		Multicast: tee.Multicast{Group: box.Multicast, Interface: box.Interface, TTL: box.TTL},
@@ -102,14 +100,18 @@ func (c *runCommand) config() (parent.Config, error) {
 	if c.Status != "" {
 		cfg.StatusAddr = c.Status
 	}
-	if room, role, ok := e.RoomOf(c.Name); ok {
-		cfg.Room, cfg.Role = room.Name, role
+	cfg.Follow = func(ctx context.Context, relabel func(parent.Labels) error) error {
+		return me.Watch(ctx, c.Config, c.Name, func(now self.Self) error { return relabel(labels(now)) })
 	}
 	if _, err := source.Open(c.Source, cfg.Program); err != nil {
 		return parent.Config{}, err
 	}
 	cfg.Executable, err = os.Executable()
 	return cfg, err
+}
+
+func labels(s self.Self) parent.Labels {
+	return parent.Labels{Room: s.Room, Role: s.Role, Address: "http://" + s.Box.HTTPAddr}
 }
 
 // encodeSlate is the slate child.

@@ -35,13 +35,18 @@ func work(ctx context.Context, in, out *os.File) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	tasks := make(chan link.Work, 1)
+	var newest atomic.Pointer[link.Work]
 	var running atomic.Pointer[worker.Worker]
 	var bitrate atomic.Int64 // asked for and not passed on yet
 	go func() {
 		err := worker.Serve(link.NewReader(bufio.NewReader(in)), func(t link.Work) {
+			newest.Store(&t)
 			select {
 			case tasks <- t:
-			default: // one task a life
+			default: // one task a life: of a later one the labels count
+			}
+			if w := running.Load(); w != nil {
+				w.Relabel(t)
 			}
 		}, func() {
 			if w := running.Load(); w != nil {
@@ -61,6 +66,7 @@ func work(ctx context.Context, in, out *os.File) error {
 		err = encode(ctx, t, w, func(w *worker.Worker) {
 			running.Store(w)
 			passOn(&bitrate, w)
+			w.Relabel(*newest.Load())
 		})
 	case <-ctx.Done():
 		err = ctx.Err()

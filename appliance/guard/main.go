@@ -21,8 +21,8 @@ image it only logs that a restart would be due.
   guard --config event.yaml --name box1`
 
 type cli struct {
-	Config string `required:"" placeholder:"FILE" help:"The event file."`
-	Name   string `required:"" placeholder:"BOX" help:"The box in the event file that this is."`
+	Config string `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
+	Name   string `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
 	Status string `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
 }
 
@@ -33,19 +33,20 @@ func main() {
 }
 
 func (c cli) run(ctx context.Context) error {
-	box, err := self.Load(c.Config, c.Name)
+	box, err := self.Find(ctx, c.Config, c.Name)
 	if err != nil {
 		return err
 	}
 	if c.Status == "" {
 		c.Status = box.Box.StatusAddr("guard")
 	}
-	r := metrics.New("guard", c.Name)
+	r := metrics.New("guard", box.Box.Name)
 	r.SetRoom(box.Room)
 	r.SetRole(box.Role)
 	w := newWatch(c.Name, "http://"+self.Local(box.Box.HTTPAddr)+"/healthz", r)
 	g := run.NewGroup(ctx)
 	g.Go("", func(ctx context.Context) error { return r.Serve(ctx, c.Status) })
 	g.Go("", w.run)
+	g.Go("", func(ctx context.Context) error { return box.Watch(ctx, c.Config, c.Name, self.Follow(r)) })
 	return g.Wait()
 }

@@ -21,8 +21,8 @@ into a PNG file that is replaced whole each time. Panels come later.
   preview --config event.yaml --name box1 --out /tmp/box1.png`
 
 type cli struct {
-	Config   string        `required:"" placeholder:"FILE" help:"The event file."`
-	Name     string        `required:"" placeholder:"BOX" help:"The box in the event file that this is."`
+	Config   string        `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
+	Name     string        `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
 	Out      string        `required:"" placeholder:"FILE" help:"PNG file to write."`
 	Size     string        `default:"320x240" placeholder:"WxH" help:"Size of the screen. Default: 320x240."`
 	Interval time.Duration `default:"500ms" help:"Time between two pictures."`
@@ -36,7 +36,7 @@ func main() {
 }
 
 func (c cli) run(ctx context.Context) error {
-	box, err := self.Load(c.Config, c.Name)
+	box, err := self.Find(ctx, c.Config, c.Name)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,17 @@ func (c cli) run(ctx context.Context) error {
 		c.Status = box.Box.StatusAddr("preview")
 	}
 	p := newPreview(box, c.Out, width, height, c.Interval)
-	return p.run(ctx, c.Status)
+	g := run.NewGroup(ctx)
+	g.Go("", func(ctx context.Context) error { return p.run(ctx, c.Status) })
+	g.Go("", func(ctx context.Context) error {
+		return box.Watch(ctx, c.Config, c.Name, func(now self.Self) error {
+			if now.Room != box.Room || now.Role != box.Role {
+				return self.ErrChanged
+			}
+			return nil
+		})
+	})
+	return g.Wait()
 }
 
 func parseSize(s string) (width, height int, err error) {

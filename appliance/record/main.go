@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/openvideobox/videobox/appliance/internal/self"
+	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/recording"
 	"github.com/openvideobox/videobox/internal/run"
 )
@@ -22,8 +23,8 @@ stopped, from the box's buffered port.
   record --config event.yaml --name box1 --dir /srv/recordings`
 
 type cli struct {
-	Config   string        `required:"" placeholder:"FILE" help:"The event file."`
-	Name     string        `required:"" placeholder:"BOX" help:"The box in the event file that this is."`
+	Config   string        `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
+	Name     string        `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
 	Dir      string        `default:"/perm/recordings" help:"Where recordings go."`
 	Segment  time.Duration `default:"10m" help:"Length of a file."`
 	KeepFree uint64        `default:"512" placeholder:"MIB" help:"Stop recording when less MiB of the disk are free. Default: 512."`
@@ -37,7 +38,7 @@ func main() {
 }
 
 func (c cli) run(ctx context.Context) error {
-	box, err := self.Load(c.Config, c.Name)
+	box, err := self.Find(ctx, c.Config, c.Name)
 	if err != nil {
 		return err
 	}
@@ -45,10 +46,13 @@ func (c cli) run(ctx context.Context) error {
 		c.Status = box.Box.StatusAddr("record")
 	}
 	return record(ctx, options{
-		name: c.Name, room: box.Room, role: box.Role,
+		name: box.Box.Name, room: box.Room, role: box.Role,
 		stream: box.StreamAddr(), buffered: box.BufferedAddr(), status: c.Status,
+		follow: func(ctx context.Context, r *metrics.Reporter) error {
+			return box.Watch(ctx, c.Config, c.Name, self.Follow(r))
+		},
 		recording: recording.Config{
-			Dir: c.Dir, Name: c.Name, Segment: c.Segment, KeepFree: c.KeepFree << 20, Bitrate: box.Event.Video.Bitrate,
+			Dir: c.Dir, Name: box.Box.Name, Segment: c.Segment, KeepFree: c.KeepFree << 20, Bitrate: box.Event.Video.Bitrate,
 		},
 	})
 }

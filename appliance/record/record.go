@@ -28,6 +28,9 @@ type options struct {
 	name, room, role         string
 	stream, buffered, status string // host:port
 	recording                recording.Config
+
+	// follow tells the reporter what changes of the box's event; nil: nothing does.
+	follow func(context.Context, *metrics.Reporter) error
 }
 
 // recorder is the program: a connection, what records it, and the status.
@@ -65,6 +68,9 @@ func record(ctx context.Context, o options) error {
 	g := run.NewGroup(ctx)
 	g.Go("", func(ctx context.Context) error { return r.reporter.Serve(ctx, o.status) })
 	g.Go("status", r.watch)
+	if o.follow != nil {
+		g.Go("", func(ctx context.Context) error { return o.follow(ctx, r.reporter) })
+	}
 	g.Go("stream", func(ctx context.Context) error {
 		b := run.Backoff{Min: reconnectMin, Max: reconnectMax}
 		return run.Restart(ctx, "stream "+o.stream, b, r.read)

@@ -23,6 +23,10 @@ func Load(config, name string) (Self, error) {
 	if err != nil {
 		return Self{}, err
 	}
+	return of(e, name)
+}
+
+func of(e *event.Event, name string) (Self, error) {
 	b, err := e.Box(name)
 	if err != nil {
 		return Self{}, err

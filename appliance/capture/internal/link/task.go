@@ -5,7 +5,8 @@ import (
 	"github.com/openvideobox/videobox/internal/program"
 )
 
-// Work is the task that the parent gives its worker.
+// Work is the task that the parent gives its worker. The same task again tells
+// another Room or Address.
 type Work struct {
 	Program program.Config `json:"program"`
 	Source  string         `json:"source"` // as given to --source

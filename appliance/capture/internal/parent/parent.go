@@ -29,9 +29,10 @@ type Config struct {
 	Program program.Config
 	Source  string
 	Name    string // of the box
-	Room    string // "" when it has none
-	Role    string // in the room
-	Address string // that the slate shows: the box's page
+	Labels
+	// Follow, unless nil, calls its argument with other labels whenever there
+	// are some, until the context ends. It may return nil at once.
+	Follow func(context.Context, func(Labels) error) error
 
 	StreamAddr   string // TCP, from the newest keyframe on
 	BufferedAddr string // TCP, from half the ring back
@@ -41,6 +42,13 @@ type Config struct {
 
 	Executable string      // this program, for its children
 	Clock      clock.Clock // nil: the system's
+}
+
+// Labels are what a capture calls itself by, and can change.
+type Labels struct {
+	Room    string // "" when it has none
+	Role    string // in the room
+	Address string // that the slate shows: the box's page
 }
 
 // Parent is one running capture.
@@ -86,8 +94,20 @@ func Run(ctx context.Context, c Config) error {
 	g.Go("stream", p.stream.Run)
 	g.Go("slate", p.slates.run)
 	g.Go("worker", p.workers.run)
+	if c.Follow != nil {
+		g.Go("", func(ctx context.Context) error { return c.Follow(ctx, p.relabel) })
+	}
 	slog.Info("capture", "name", c.Name, "source", c.Source, "stream", c.StreamAddr, "multicast", c.Multicast.Group, "status", c.StatusAddr)
 	return g.Wait()
+}
+
+// relabel tells everybody who shows labels.
+func (p *Parent) relabel(l Labels) error {
+	p.reporter.SetRoom(l.Room)
+	p.reporter.SetRole(l.Role)
+	p.slates.relabel(l)
+	p.workers.relabel(l)
+	return nil
 }
 
 // listen opens the ports and puts the parts together.

@@ -199,3 +199,29 @@ func TestAskKeyNeverBlocks(t *testing.T) {
 		t.Errorf("%d calls are kept, want 1", len(p.workers.keys))
 	}
 }
+
+// TestNewLabelsReachTheSlate: the room and the address that a box learns while
+// it runs, with the cause that the slate had.
+func TestNewLabelsReachTheSlate(t *testing.T) {
+	p, _ := newParent(t)
+	p.slates.say("The cable is out", "Plug it in.", time.Time{})
+	if err := p.relabel(Labels{Room: "janson", Role: "slides", Address: "http://192.0.2.2:80"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := <-p.slates.want, (picture.SlateText{
+		Name: "box1", Room: "janson", Address: "http://192.0.2.2:80", Cause: "The cable is out", Advice: "Plug it in.",
+	}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if w := p.workers.task(); w.Room != "janson" || w.Address != "http://192.0.2.2:80" || w.Name != "box1" {
+		t.Errorf("the worker is told %+v", w)
+	}
+	select {
+	case <-p.workers.relabelled:
+	default:
+		t.Error("a running worker isn't told")
+	}
+	if s := p.reporter.Status(); s.Room != "janson" || s.Role != "slides" {
+		t.Errorf("status %+v", s)
+	}
+}

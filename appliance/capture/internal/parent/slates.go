@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/openvideobox/videobox/internal/media"
@@ -59,25 +60,37 @@ type slates struct {
 	cfg    Config
 	stream interface{ SetSlate(*program.Slate) }
 	want   chan picture.SlateText // of capacity 1: the newest text
+
+	mu   sync.Mutex
+	text picture.SlateText // that was asked for last
 }
 
 func newSlates(c Config, stream interface{ SetSlate(*program.Slate) }) *slates {
 	s := &slates{cfg: c, stream: stream, want: make(chan picture.SlateText, 1)}
+	s.text = picture.SlateText{Name: c.Name, Room: c.Room, Address: c.Address}
 	s.say("The picture of this box is on its way", "Nothing to do: capture is starting.", time.Time{})
 	return s
 }
 
-// say asks for a slate with that text. Only one goroutine may call it.
+// say asks for a slate with that text.
 func (s *slates) say(cause, advice string, since time.Time) {
-	text := picture.SlateText{
-		Name: s.cfg.Name, Room: s.cfg.Room, Address: s.cfg.Address,
-		Cause: cause, Advice: advice, Time: since,
-	}
+	s.change(func(t *picture.SlateText) { t.Cause, t.Advice, t.Time = cause, advice, since })
+}
+
+// relabel asks for the same slate with other labels.
+func (s *slates) relabel(l Labels) {
+	s.change(func(t *picture.SlateText) { t.Room, t.Address = l.Room, l.Address })
+}
+
+func (s *slates) change(f func(*picture.SlateText)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.text)
 	select {
 	case <-s.want:
 	default:
 	}
-	s.want <- text
+	s.want <- s.text
 }
 
 // run encodes whatever is asked for until the context ends. A text that fails

@@ -38,6 +38,9 @@ type workers struct {
 	keys  chan struct{} // of capacity 1: an IDR is wanted
 	rates chan struct{} // of capacity 1: the bitrate has changed
 
+	labels     atomic.Pointer[Labels]
+	relabelled chan struct{} // of capacity 1: the worker doesn't know the labels yet
+
 	restarts atomic.Uint64
 	pid      atomic.Int64
 	bitrate  atomic.Int64 // of the video, bit/s; a new worker starts with it
@@ -50,9 +53,19 @@ type workers struct {
 }
 
 func newWorkers(p *Parent) *workers {
-	w := &workers{p: p, keys: make(chan struct{}, 1), rates: make(chan struct{}, 1)}
+	w := &workers{p: p, keys: make(chan struct{}, 1), rates: make(chan struct{}, 1), relabelled: make(chan struct{}, 1)}
 	w.bitrate.Store(int64(p.cfg.Program.Bitrate))
+	w.labels.Store(&p.cfg.Labels)
 	return w
+}
+
+// relabel tells the worker and those after it. It never blocks.
+func (w *workers) relabel(l Labels) {
+	w.labels.Store(&l)
+	select {
+	case w.relabelled <- struct{}{}:
+	default:
+	}
 }
 
 // setBitrate changes the bitrate of this worker and of those to come.
@@ -205,17 +218,17 @@ func (w *workers) watch(ctx context.Context, proc *run.Process) error {
 	}
 }
 
-// write gives the worker its task and passes calls for IDRs on.
+// write gives the worker its task, once more with other labels, and passes calls
+// for IDRs on.
 func (w *workers) write(ctx context.Context, proc *run.Process) error {
-	c := w.p.cfg
-	program := c.Program
-	program.Bitrate = int(w.bitrate.Load())
 	out, err := link.NewWriter(proc.Stdin)
 	if err == nil {
-		err = out.JSON(link.Task, link.Work{Program: program, Source: c.Source, Name: c.Name, Room: c.Room, Address: c.Address})
+		err = out.JSON(link.Task, w.task())
 	}
 	for err == nil {
 		select {
+		case <-w.relabelled:
+			err = out.JSON(link.Task, w.task())
 		case <-w.keys:
 			err = out.NeedKey()
 		case <-w.rates:
@@ -225,6 +238,13 @@ func (w *workers) write(ctx context.Context, proc *run.Process) error {
 		}
 	}
 	return nil // a broken pipe: the read loop knows more
+}
+
+func (w *workers) task() link.Work {
+	c, l := w.p.cfg, w.labels.Load()
+	program := c.Program
+	program.Bitrate = int(w.bitrate.Load())
+	return link.Work{Program: program, Source: c.Source, Name: c.Name, Room: l.Room, Address: l.Address}
 }
 
 // read takes what the worker sends until the pipe ends.

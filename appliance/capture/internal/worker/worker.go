@@ -54,7 +54,9 @@ type Worker struct {
 	in    *input
 	sound *sound
 	slate slate
-	look  *level.Picture // black, frozen
+
+	labels atomic.Pointer[labels]
+	look   *level.Picture // black, frozen
 
 	live     bool // the newest picture was of the source
 	needKey  atomic.Bool
@@ -76,7 +78,8 @@ func New(work link.Work, clk clock.Clock, enc Encoder, out Output) *Worker {
 	}
 	w.sound = newSound(work.Program.AudioBitrate, out.Sound)
 	w.look = level.NewPicture(0)
-	w.slate = slate{work: work, frame: media.NewFrame(work.Program.Width, work.Program.Height)}
+	w.slate = slate{name: work.Name, labels: &w.labels, frame: media.NewFrame(work.Program.Width, work.Program.Height)}
+	w.Relabel(work)
 	return w
 }
 
@@ -95,6 +98,10 @@ func (w *Worker) Audio(s media.Samples) {
 		w.soundErr.Store(&err)
 	}
 }
+
+// Relabel makes the slate say what a later task says. The rest of that task
+// doesn't count: what is sent keeps its shape.
+func (w *Worker) Relabel(t link.Work) { w.labels.Store(&labels{t.Room, t.Address}) }
 
 // NeedKey makes the next picture an IDR.
 func (w *Worker) NeedKey() { w.needKey.Store(true) }
@@ -262,16 +269,21 @@ func (w *Worker) fillReport(now int64, state drivers.State, cause string) {
 // slate draws what is shown while the source is silent, anew when its text
 // changes.
 type slate struct {
-	work  link.Work
-	frame *media.Frame
-	text  picture.SlateText
-	since time.Time
+	name   string
+	labels *atomic.Pointer[labels]
+	frame  *media.Frame
+	text   picture.SlateText
+	since  time.Time
 }
+
+// labels are what the box is called by, and can change.
+type labels struct{ room, address string }
 
 // draw gives the slate, and whether it differs from the last one.
 func (s *slate) draw(state drivers.State, cause string) (f *media.Frame, fresh bool) {
+	l := s.labels.Load()
 	text := picture.SlateText{
-		Name: s.work.Name, Room: s.work.Room, Address: s.work.Address,
+		Name: s.name, Room: l.room, Address: l.address,
 		Cause: sentence(state, cause), Advice: state.Advice(), Time: s.since,
 	}
 	if text == s.text {
@@ -292,7 +304,8 @@ func sentence(state drivers.State, cause string) string {
 }
 
 // Serve receives the parent's messages until the pipe ends: it calls task for
-// the task, need for each call for a keyframe, and rate for a bitrate in bit/s.
+// the task and each time that it has other labels, need for each call for a
+// keyframe, and rate for a bitrate in bit/s.
 func Serve(r *link.Reader, task func(link.Work), need func(), rate func(int)) error {
 	for {
 		m, err := r.Read()

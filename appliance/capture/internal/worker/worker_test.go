@@ -358,3 +358,18 @@ func TestServe(t *testing.T) {
 		t.Errorf("nonsense: %v", err)
 	}
 }
+
+func TestRelabelledSlateIsDrawnAnew(t *testing.T) {
+	w := New(link.Work{Program: shape(), Name: "box1"}, clock.NewHeld(began), nil, newSent())
+	s := &w.slate
+	if _, fresh := s.draw(drivers.NoCable, ""); !fresh {
+		t.Error("the first slate isn't drawn")
+	}
+	if _, fresh := s.draw(drivers.NoCable, ""); fresh {
+		t.Error("the same slate is drawn again")
+	}
+	w.Relabel(link.Work{Room: "janson", Address: "http://192.0.2.2:80"})
+	if _, fresh := s.draw(drivers.NoCable, ""); !fresh || s.text.Room != "janson" || s.text.Address != "http://192.0.2.2:80" {
+		t.Errorf("fresh %v: %+v", fresh, s.text)
+	}
+}
