@@ -3,11 +3,8 @@
 package main
 
 import (
-	"context"
-
 	"github.com/alecthomas/kong"
 
-	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/internal/run"
 )
 
@@ -28,12 +25,4 @@ func main() {
 	var c cli
 	kong.Parse(&c, kong.Name("boxd"), kong.Description(description))
 	run.Main(c.run)
-}
-
-func (c cli) run(ctx context.Context) error {
-	box, err := self.Find(ctx, c.Config, c.Name)
-	if err != nil {
-		return err
-	}
-	return serve(ctx, box, c.Recordings, c.HTTP)
 }
