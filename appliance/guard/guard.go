@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
+	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/openvideobox/videobox/appliance/internal/process"
+	"github.com/openvideobox/videobox/appliance/internal/restart"
 	"github.com/openvideobox/videobox/internal/metrics"
 )
 
@@ -18,7 +18,8 @@ const (
 	timeout   = 4 * time.Second
 	patience  = 30 * time.Second
 	maxKills  = 3
-	killsSpan = 10 * time.Minute
+	maxDeaths = 10
+	span      = 10 * time.Minute // in which they count
 )
 
 type action int
@@ -26,60 +27,93 @@ type action int
 const (
 	nothing action = iota
 	kill
-	restart // the box; boxd is killed, too
+	restartBox // after killing boxd, too
 )
+
+// look is what guard sees every five seconds.
+type look struct {
+	answers bool
+	pid     int // of boxd; 0 when there is none
+}
 
 // judge decides what is to be done. It knows no process and no clock.
 type judge struct {
 	answered time.Time // or was last given time to start
 	kills    []time.Time
-	asked    bool // for a restart, since boxd last answered
+	deaths   []time.Time // of boxd by itself
+	pid      int         // at the last look
 }
 
-func (j *judge) check(now time.Time, answers bool) action {
-	if answers || j.answered.IsZero() {
+// check takes a look. An answer counts when the same process was there at the
+// look before: one that crashes at every start may well answer once.
+func (j *judge) check(now time.Time, l look) action {
+	first := j.answered.IsZero()
+	steady := l.pid == j.pid
+	if !steady && j.pid != 0 {
+		j.deaths = append(lately(now, j.deaths), now)
+	}
+	j.pid = l.pid
+	if first || l.answers && steady {
 		j.answered = now
-		j.asked = j.asked && !answers
-		return nothing
+	}
+	if len(lately(now, j.deaths)) >= maxDeaths {
+		j.deaths = nil
+		j.expectANewOne(now)
+		return restartBox
 	}
 	if now.Sub(j.answered) < patience {
 		return nothing
 	}
-	j.answered = now
-	recent := j.kills[:0]
-	for _, t := range j.kills {
-		if now.Sub(t) < killsSpan {
-			recent = append(recent, t)
-		}
-	}
-	j.kills = append(recent, now)
-	if len(j.kills) < maxKills || j.asked {
+	j.expectANewOne(now)
+	if j.kills = append(lately(now, j.kills), now); len(j.kills) < maxKills {
 		return kill
 	}
-	j.asked = true
-	return restart
+	return restartBox
+}
+
+// expectANewOne gives the boxd that comes after a kill its time.
+func (j *judge) expectANewOne(now time.Time) { j.answered, j.pid = now, 0 }
+
+func lately(now time.Time, list []time.Time) []time.Time {
+	for len(list) > 0 && now.Sub(list[0]) >= span {
+		list = list[1:]
+	}
+	return list
 }
 
 // watch is the program; what it does to the system can be replaced by tests.
 type watch struct {
-	url    string
-	box    string
-	judge  judge
-	client *http.Client
-	hop    *metrics.HopCounter
-	leaf   *metrics.LeafState
-	kill   func(box string) (int, error)
-	reboot func() error
+	url     string
+	box     string // boxd's --name
+	judge   judge
+	client  *http.Client
+	hop     *metrics.HopCounter
+	leaf    *metrics.LeafState
+	find    func(box string) int
+	kill    func(box string) (int, error)
+	restart func(why string) error
+	refused bool // a restart, since boxd last answered
 }
 
 func newWatch(box, url string, r *metrics.Reporter) *watch {
 	w := &watch{
-		url: url, box: box, kill: killBoxd, reboot: reboot,
+		url: url, box: box, find: findBoxd, restart: restartThis,
+		kill:   func(box string) (int, error) { return process.Kill("boxd", box) },
 		client: &http.Client{Timeout: timeout, Transport: &http.Transport{DisableKeepAlives: true}},
 		hop:    r.Hop("boxd", "in", "tcp", url), leaf: r.Leaf("boxd"),
 	}
 	w.hop.SetStall(3*interval, metrics.Degraded)
 	return w
+}
+
+func restartThis(why string) error { return restart.System().Do("guard", why) }
+
+func findBoxd(box string) int {
+	pids, err := process.Find("boxd", box)
+	if err != nil || len(pids) == 0 {
+		return 0
+	}
+	return slices.Min(pids)
 }
 
 func (w *watch) run(ctx context.Context) error {
@@ -103,20 +137,31 @@ func (w *watch) round(ctx context.Context, now time.Time) {
 	}
 	if err == nil {
 		w.leaf.Set(metrics.OK, "")
-	} else {
+		w.refused = false
+	} else if !w.refused {
 		w.leaf.Set(metrics.Degraded, fmt.Sprintf("boxd does not answer: %v", err))
 	}
-	switch w.judge.check(now, err == nil) {
+	switch w.judge.check(now, look{err == nil, w.find(w.box)}) {
 	case kill:
 		w.end(err)
-	case restart:
+	case restartBox:
 		w.end(err)
-		slog.Error("guard: boxd was killed too often, the box restarts", "kills", maxKills, "within", killsSpan)
-		if err := w.reboot(); err != nil {
-			slog.Error("guard: the box does not restart", "error", err)
-			w.leaf.Set(metrics.Failed, "a restart of the box is due: "+err.Error())
-		}
+		w.restartBox(err)
 	}
+}
+
+// restartBox does, unless a restart helped too little lately. That is said once
+// for as long as boxd stays away.
+func (w *watch) restartBox(cause error) {
+	err := w.restart(fmt.Sprintf("boxd was killed or died too often within %v: %v", span, cause))
+	if err == nil {
+		return
+	}
+	w.leaf.Set(metrics.Failed, "a restart of the box is due: "+err.Error())
+	if !w.refused {
+		slog.Error("guard: boxd does not come up and the box does not restart", "error", err)
+	}
+	w.refused = true
 }
 
 // ask wants any answer: a boxd that says what is wrong is alive.
@@ -137,13 +182,4 @@ func (w *watch) end(cause error) {
 	n, err := w.kill(w.box)
 	slog.Error("guard: killed boxd", "after", patience, "cause", cause, "processes", n, "error", err)
 	w.hop.Drop(n)
-}
-
-// reboot restarts a box of ours. Any other host is left alone.
-func reboot() error {
-	if init, err := os.Readlink("/proc/1/exe"); err != nil || init != "/gokrazy/init" {
-		return fmt.Errorf("not done, since this host is no videobox image (process 1 is %q)", init)
-	}
-	unix.Sync()
-	return unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
 }

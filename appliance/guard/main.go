@@ -1,7 +1,11 @@
 // Command guard watches boxd from outside: it asks /healthz every 5 s, kills a
 // boxd that has not answered for 30 s, which whoever started it then starts
-// again, and restarts the box after three kills in ten minutes. It is as small
-// as it can be, since nothing watches it but the kernel's watchdog.
+// again, and restarts the box after three kills in ten minutes. A boxd that
+// crashes at every start doesn't answer either; one that crashes later counts
+// when it has died ten times in ten minutes. Restarts of the box wait for an
+// uptime of half an hour when the last one didn't help, see
+// appliance/internal/restart. Guard is as small as it can be, since nothing
+// watches it but the kernel's watchdog, which watches kernel and init.
 package main
 
 import (
@@ -15,8 +19,9 @@ import (
 )
 
 const description = `Asks boxd's /healthz every 5 s, kills a boxd that has not answered for 30 s, and
-restarts the box after 3 kills in 10 min. Where the system is not a videobox
-image it only logs that a restart would be due.
+restarts the box after 3 kills or 10 crashes of boxd in 10 min, at most every 30
+min. Where the system is not a videobox image it only logs that a restart would
+be due.
 
   guard --config event.yaml --name box1`
 

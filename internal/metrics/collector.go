@@ -20,6 +20,9 @@ var (
 	stateLabels = []string{"part", "kind", "state"}
 	partState   = prometheus.NewDesc("videobox_state", "1 for the state that the program, a hop or a leaf of its health is in, 0 for the others.", stateLabels, nil)
 
+	leafLooked = prometheus.NewDesc("videobox_health_looked_seconds", "When a leaf of the health was last looked at, since 1970.", []string{"part"}, nil)
+	leafSince  = prometheus.NewDesc("videobox_health_since_seconds", "When a leaf of the health got into the state it is in, since 1970.", []string{"part"}, nil)
+
 	childrenCPU    = prometheus.NewDesc("videobox_children_cpu_seconds_total", "CPU time of child processes and theirs.", nil, nil)
 	childrenMemory = prometheus.NewDesc("videobox_children_resident_memory_bytes", "Resident memory of child processes and theirs.", nil, nil)
 	startTime      = prometheus.NewDesc("videobox_start_time_seconds", "When the program started, since 1970.", []string{"version"}, nil)
@@ -40,6 +43,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, l := range s.Health {
 		collectState(out, l.Name, "health", l.State)
+		out <- prometheus.MustNewConstMetric(leafLooked, prometheus.GaugeValue, float64(l.Looked.UnixNano())/1e9, l.Name)
+		out <- prometheus.MustNewConstMetric(leafSince, prometheus.GaugeValue, float64(l.Since.UnixNano())/1e9, l.Name)
 	}
 	collectState(out, s.Program, "program", s.State)
 	out <- prometheus.MustNewConstMetric(startTime, prometheus.GaugeValue, float64(s.Started.UnixNano())/1e9, s.Version)
@@ -67,7 +72,7 @@ func collectHop(out chan<- prometheus.Metric, h Hop) {
 }
 
 func collectState(out chan<- prometheus.Metric, part, kind string, state State) {
-	for _, s := range []State{OK, Starting, Degraded, Failed} {
+	for _, s := range []State{OK, Starting, Degraded, Failed, Unknown, NotApplicable} {
 		v := 0.0
 		if s == state {
 			v = 1

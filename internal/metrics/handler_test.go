@@ -67,6 +67,8 @@ func TestPrometheus(t *testing.T) {
 		`videobox_hop_latency_seconds{direction="out",hop="main",kind="udp",name="demo",program="mixer-host"} 0.25`,
 		`videobox_state{kind="health",name="demo",part="disk",program="mixer-host",state="failed"} 1`,
 		`videobox_state{kind="health",name="demo",part="disk",program="mixer-host",state="ok"} 0`,
+		`videobox_health_since_seconds{name="demo",part="disk",program="mixer-host"} 1.8e+09`,
+		`videobox_health_looked_seconds{name="demo",part="disk",program="mixer-host"} 1.8e+09`,
 		`videobox_state{kind="program",name="demo",part="mixer-host",program="mixer-host",state="failed"} 1`,
 		`videobox_loudness_lufs{name="demo",program="mixer-host"} -16`,
 		"\nprocess_cpu_seconds_total ", "\nprocess_resident_memory_bytes ", "\ngo_goroutines ",

@@ -157,6 +157,40 @@ func TestTheWorstStateShows(t *testing.T) {
 	}
 }
 
+func TestLeavesThatTellNothing(t *testing.T) {
+	r, held := reporter()
+	voltage := r.Leaf("voltage")
+	voltage.Found(Finding{NotApplicable, "no such sensor on this board", ""})
+	if s := r.Status(); s.State != OK || s.Cause != "" {
+		t.Errorf("what does not apply counts: %s %q", s.State, s.Cause)
+	}
+	held.Advance(time.Minute)
+	voltage.Found(Finding{Unknown, "cannot be read", "0x"})
+	if s := r.Status(); s.State != Degraded || s.Cause != "voltage: cannot be read" || s.Health[0].State != Unknown || s.Health[0].Value != "0x" {
+		t.Errorf("what is unknown does not count: %s %q, %+v", s.State, s.Cause, s.Health)
+	}
+	held.Advance(time.Minute)
+	voltage.Found(Finding{State: Unknown})
+	now := time.Unix(0, held.Now()).UTC()
+	if l := voltage.Snapshot(); l.Looked != now || l.Since != now.Add(-time.Minute) {
+		t.Errorf("since %v, looked %v at %v", l.Since, l.Looked, now)
+	}
+}
+
+// A step of the system's clock must not make a leaf older than it is.
+func TestAgesOutliveASetClock(t *testing.T) {
+	mono := time.Now()
+	then := instant{utc: 1_000, mono: mono} // 1970: a board without a clock
+	now := instant{utc: start, mono: mono.Add(time.Minute)}
+	if got, want := then.seenFrom(now), time.Unix(0, start).Add(-time.Minute).UTC(); !got.Equal(want) {
+		t.Errorf("seen from after the step: %v, want %v", got, want)
+	}
+	slewed := instant{utc: then.utc + int64(time.Minute+time.Millisecond), mono: mono.Add(time.Minute)}
+	if got := then.seenFrom(slewed); got.UnixNano() != then.utc {
+		t.Errorf("without a step: %v", got)
+	}
+}
+
 func TestHopsKeepTheirCounters(t *testing.T) {
 	r, _ := reporter()
 	h := r.Hop("camera", "in", "tcp", "box1:8899")
@@ -205,7 +239,7 @@ func TestFetchReadsWhatTheHandlerServes(t *testing.T) {
 			Bytes: 188, BitsPerSecond: 3008, Frames: 1, FramesPerSecond: 2, Dropped: 2,
 			ContinuityErrors: 3, Readers: 4, LatencyMS: 1,
 		}},
-		Health:  []Leaf{{Name: "clock", State: OK, Since: time.Unix(0, start).UTC()}},
+		Health:  []Leaf{{Name: "clock", State: OK, Since: time.Unix(0, start).UTC(), Looked: time.Unix(0, start).UTC()}},
 		Process: got.Process,
 		Detail:  map[string]any{"scene": "fullscreen"},
 	}
@@ -229,7 +263,7 @@ func TestShape(t *testing.T) {
 	}
 	const want = `{"program":"","name":"","version":"","started":"0001-01-01T00:00:00Z","now":"0001-01-01T00:00:00Z","state":"",` +
 		`"hops":[{"name":"","direction":"","kind":"","state":"","bytes":0,"bits_per_second":0,"frames":0,"frames_per_second":0,"dropped":0,"continuity_errors":0,"readers":0,"latency_ms":0,"age_ms":0}],` +
-		`"health":[{"name":"","state":"","since":"0001-01-01T00:00:00Z"}],` +
+		`"health":[{"name":"","state":"","since":"0001-01-01T00:00:00Z","looked":"0001-01-01T00:00:00Z"}],` +
 		`"process":{"pid":0,"cpu_seconds":0,"resident_bytes":0,"children":0,"children_cpu_seconds":0,"children_resident_bytes":0}}`
 	if string(data) != want {
 		t.Errorf("got  %s\nwant %s", data, want)

@@ -153,37 +153,13 @@ func (r *Reporter) Leaf(name string) *LeafState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.leaves {
-		if l.leaf.Name == name {
+		if l.name == name {
 			return l
 		}
 	}
-	l := &LeafState{clock: r.clock, leaf: Leaf{Name: name, State: Starting, Since: utc(r.clock.Now())}}
+	l := newLeaf(r.clock, name)
 	r.leaves = append(r.leaves, l)
 	return l
-}
-
-// LeafState is a leaf that the program sets.
-type LeafState struct {
-	clock clock.Clock
-	mu    sync.Mutex
-	leaf  Leaf
-}
-
-// Set sets state and cause; Since moves when the state changes.
-func (l *LeafState) Set(state State, cause string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.leaf.State != state {
-		l.leaf.Since = utc(l.clock.Now())
-	}
-	l.leaf.State, l.leaf.Cause = state, cause
-}
-
-// Snapshot is the leaf as it is now.
-func (l *LeafState) Snapshot() Leaf {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.leaf
 }
 
 func utc(ns int64) time.Time { return time.Unix(0, ns).UTC() }
@@ -220,6 +196,9 @@ func (r *Reporter) Status() Status {
 
 // worsen takes over a state that is worse; of equal ones the first stays.
 func (s *Status) worsen(state State, name, cause string) {
+	if state == Unknown {
+		state = Degraded
+	}
 	if !state.Worse(s.State) {
 		return
 	}

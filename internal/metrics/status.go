@@ -26,19 +26,27 @@ const (
 	Starting State = "starting"
 	Degraded State = "degraded" // works, with less than it should have
 	Failed   State = "failed"
+
+	// Unknown is a leaf's: what would tell doesn't. A program with one is
+	// degraded.
+	Unknown State = "unknown"
+	// NotApplicable is a leaf's: there is nothing here that could be well or not.
+	NotApplicable State = "not applicable"
 )
 
 // rank orders states; an unknown one is bad.
 func (s State) rank() int {
 	switch s {
-	case OK:
+	case OK, NotApplicable:
 		return 0
 	case Starting:
 		return 1
-	case Degraded:
+	case Unknown:
 		return 2
+	case Degraded:
+		return 3
 	}
-	return 3
+	return 4
 }
 
 // Worse says whether s is worse than t.
@@ -82,10 +90,12 @@ type Hop struct {
 
 // Leaf is one thing that can be well or not: a disk, a clock, a child.
 type Leaf struct {
-	Name  string    `json:"name"`
-	State State     `json:"state"`
-	Cause string    `json:"cause,omitempty"`
-	Since time.Time `json:"since"` // when the state became what it is
+	Name   string    `json:"name"`
+	State  State     `json:"state"`
+	Cause  string    `json:"cause,omitempty"`
+	Value  string    `json:"value,omitempty"` // what was found, in words, good or bad
+	Since  time.Time `json:"since"`           // when the state became what it is
+	Looked time.Time `json:"looked"`          // when the program last found out
 }
 
 // Process is what the program uses.
