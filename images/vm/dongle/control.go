@@ -44,6 +44,8 @@ func (k *Stick) request(r *redir, kind, request byte, value, index uint16, in []
 	switch {
 	case kind == 0x80 && request == getDescriptor:
 		return k.descriptor(value)
+	case k.profile.Status && kind&0x1f == 1 && index == k.profile.hidInterface():
+		return k.hid(kind, request, value, in)
 	case kind&0xe0 == 0x80 && request == getStatus:
 		return []byte{0, 0}, true
 	case kind == 0x02 && request == clearFeature:

@@ -82,17 +82,25 @@ func (p *Profile) text(i int) []byte {
 	return descriptor(kindString, b)
 }
 
+// interfaces is how many there are: picture, sound, status.
 func (p *Profile) interfaces() int {
-	if p.AudioRate == 0 {
-		return 2
+	n := 2
+	if p.AudioRate != 0 {
+		n += 2
 	}
-	return 4
+	if p.Status {
+		n++
+	}
+	return n
 }
 
 func (p *Profile) config() []byte {
 	body := p.videoInterfaces()
 	if p.AudioRate != 0 {
 		body = append(body, p.audioInterfaces()...)
+	}
+	if p.Status {
+		body = append(body, p.statusInterface()...)
 	}
 	return append(descriptor(kindConfig, u16(9+len(body)), p.interfaces(), 1, 0, 0x80, 250), body...)
 }

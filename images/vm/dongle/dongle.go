@@ -1,11 +1,16 @@
 // Package dongle is an HDMI capture stick in software, on the USB bus of a
 // virtual machine: it speaks usbredir to QEMU and is a UVC camera (MJPEG and
-// YUYV by a bulk endpoint) with a UAC1 microphone (48 kHz stereo, isochronous),
-// by default with the ids of the MS2131. What is "on the cable" is a Source.
+// YUYV by a bulk endpoint) with a UAC1 microphone (48 kHz stereo, isochronous)
+// and a HID interface for status, by default with the ids of the MS2131. What is "on the cable" is a Source.
 //
 //	-device qemu-xhci,id=xhci
 //	-chardev socket,id=stick,host=127.0.0.1,port=15555,reconnect=1,nodelay=on
 //	-device usb-redir,chardev=stick,bus=xhci.0
+//
+// Picture and sound have clocks of their own, each as wrong as "ppm" says. Like
+// the real stick it goes on sending a picture of its own when there is no
+// signal, keeps the picture's size when the input's changes, and tells about its
+// input by HID: hid.go has the map of the memory that is read there.
 //
 // Faults come by commands (Command), one a line on the control socket.
 //
@@ -34,7 +39,8 @@ type Stick struct {
 	mu      sync.Mutex
 	changed *sync.Cond // on any change below
 
-	link     *redir // nil: no guest
+	shape    *Profile // what it was bought as; profile is what it offers now
+	link     *redir   // nil: no guest
 	plugged  bool
 	probe    []byte // the offer under negotiation, and the one agreed
 	agreed   []byte
@@ -44,9 +50,17 @@ type Stick struct {
 	soundAlt int
 	rate     int        // of sound, as the guest has set it
 	waiting  []transfer // bulk transfers that the guest waits for, at most maxWaiting
+	input    Input
+	pictures oscillator // clocks
+	sounds   oscillator
 	faults   faults
 	status   Status
+	memory   []byte // the 8051's XDATA, 64 KiB
+	report   [reportBytes]byte
 }
+
+// Input is what is on the cable. The stick scales it to what the guest wants.
+type Input struct{ Width, Height, Rate int }
 
 // stream is a running picture or sound.
 type stream struct {
@@ -78,6 +92,12 @@ type Status struct {
 	SamplesLost uint64 `json:"samples_lost"` // left out because this program was late
 	Resets      uint64 `json:"resets"`
 	Connections uint64 `json:"connections"`
+
+	Input          string  `json:"input"` // what is on the cable, or was
+	Hung           bool    `json:"hung"`
+	VideoPPM       float64 `json:"video_ppm"` // how fast its clocks are
+	AudioPPM       float64 `json:"audio_ppm"`
+	DangerousReads uint64  `json:"dangerous_reads"` // of memory that hangs real sticks
 }
 
 // New is a stick that is plugged in. Clock is the system's if nil.
@@ -85,7 +105,10 @@ func New(p *Profile, s Source, c clock.Clock) *Stick {
 	if c == nil {
 		c = clock.System
 	}
-	k := &Stick{profile: p, source: s, clock: c, plugged: true, rate: p.AudioRate}
+	k := &Stick{
+		profile: p, shape: p, source: s, clock: c, plugged: true, rate: p.AudioRate,
+		input: Input{1920, 1080, 60}, memory: make([]byte, 1<<16),
+	}
 	k.changed = sync.NewCond(&k.mu)
 	k.probe = k.offer(1, 1, 0)
 	return k
@@ -151,6 +174,7 @@ func (k *Stick) guest(r *redir) error {
 	}
 	k.link = r
 	k.status.Connections++
+	k.faults.hung = false // its power was away
 	k.stopAll()
 	if k.plugged {
 		r.connect(k.profile)
@@ -181,10 +205,14 @@ func (k *Stick) handle(r *redir, p packet) {
 	if k.link != r {
 		return // another guest has come
 	}
+	if k.faults.hung && p.kind != reset {
+		return // not even control requests are answered
+	}
 	b := p.body
 	switch p.kind {
 	case reset:
 		k.status.Resets++
+		k.faults.hung = false
 		k.stopAll()
 	case setConfiguration:
 		k.stopAll()
@@ -216,6 +244,8 @@ func (k *Stick) handle(r *redir, p packet) {
 		slog.Debug("dongle: sound off", "samples", k.status.Samples)
 		k.stopSound()
 		r.send(isoStatus, p.id, success, int(b[0]))
+	case startInterrupt, stopInterrupt: // status never sends by itself
+		r.send(interruptStatus, p.id, success, int(b[0]))
 	case controlPacket:
 		k.control(r, p)
 	case bulkPacket:
@@ -285,7 +315,7 @@ func (k *Stick) setPlugged(on bool) {
 	if on == k.plugged {
 		return
 	}
-	k.plugged = on
+	k.plugged, k.faults.hung = on, false
 	k.stopAll()
 	switch {
 	case k.link == nil:

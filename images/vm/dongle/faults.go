@@ -1,10 +1,8 @@
 package dongle
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
-	"strings"
+	"time"
 )
 
 // faults are what is wrong with the stick now.
@@ -12,9 +10,13 @@ type faults struct {
 	stopped  bool // sends no frames
 	frozen   bool // sends the same frame for ever
 	noSignal bool // sends a picture of its own, and digital silence
+	noCable  bool // and says that nothing is plugged in
 	silent   bool // sends no sound
+	hung     bool // answers nothing at all until a reset
+	stamps   stamps
 	kind     frameFault
-	frames   int // how many more frames it strikes
+	frames   int           // how many more frames it strikes
+	pause    time.Duration // before the second payload of the next frame
 }
 
 // frameFault is what happens to one frame: "short" and "corrupt" change its
@@ -44,65 +46,20 @@ func (f frameFault) apply(frame []byte) []byte {
 	return frame
 }
 
-// Commands are those that Command knows, for people.
-const Commands = "plug, unplug, hangup, stop, start, freeze, thaw, nosignal, signal, silence, sound, status, " +
-	"and short, corrupt, flag or stall with a number of frames"
+// stamps is what the payload headers' time stamps do.
+type stamps string
 
-// Command obeys one line and answers with one: ok, or what is wrong, or for
-// status a JSON object.
-func (k *Stick) Command(line string) string {
-	var word string
-	n := 1
-	if f := strings.Fields(line); len(f) > 0 {
-		word = f[0]
-		if len(f) > 1 {
-			if _, err := fmt.Sscanf(f[1], "%d", &n); err != nil || n < 0 || n > 1e6 {
-				return "error: how many frames is " + f[1] + "?"
-			}
-		}
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	switch word {
-	case "unplug", "plug":
-		k.setPlugged(word == "plug")
-	case "hangup":
-		if k.link != nil {
-			k.link.conn.Close()
-		}
-	case "stop", "start":
-		k.faults.stopped = word == "stop"
-	case "freeze", "thaw":
-		k.faults.frozen = word == "freeze"
-	case "nosignal", "signal":
-		k.faults.noSignal = word == "nosignal"
-	case "silence", "sound":
-		k.faults.silent = word == "silence"
-	case "status":
-		b, _ := json.Marshal(k.state())
-		return string(b)
-	default:
-		if !slices.Contains(frameFaults, frameFault(word)) {
-			return "error: unknown command; there are " + Commands
-		}
-		k.faults.kind, k.faults.frames = frameFault(word), n
-	}
-	return "ok"
-}
+var stampFaults = []stamps{"ok", "zero", "back", "random"}
 
-// Status is a snapshot.
-func (k *Stick) Status() Status {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.state()
-}
-
-func (k *Stick) state() Status {
-	s := k.status
-	s.Plugged, s.Signal = k.plugged, !k.faults.noSignal
-	s.Streaming, s.Sounding = k.video != nil, k.sound != nil
-	if m := k.mode; m.Rate > 0 {
-		s.Mode = fmt.Sprintf("%v %dx%d at %d frames a second", m.Coding, m.Width, m.Height, m.Rate)
+// apply changes a time stamp, in ticks of the device's clock.
+func (s stamps) apply(ticks uint32) uint32 {
+	switch s {
+	case "zero":
+		return 0
+	case "back":
+		return -ticks
+	case "random":
+		return ticks * 2654435761 // Knuth's multiplicative hash
 	}
-	return s
+	return ticks
 }

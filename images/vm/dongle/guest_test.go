@@ -24,6 +24,7 @@ type guest struct {
 	clock *clock.Held
 	ctx   context.Context
 	ids   uint64
+	stamp uint32 // of the last frame
 }
 
 func newGuest(t *testing.T) *guest {
@@ -100,12 +101,15 @@ func (g *guest) ask(kind, request int, value, index uint16, data []byte, length 
 }
 
 // play agrees on 320x180 MJPEG at ten frames a second.
-func (g *guest) play() {
+func (g *guest) play() { g.t.Helper(); g.playMode(1, 4) }
+
+// playMode agrees on a format and a size, at ten frames a second.
+func (g *guest) playMode(format, size int) {
 	g.t.Helper()
-	probe := pack(u16(1), 1, 4, u32(1_000_000), make([]byte, 26))
+	probe := pack(u16(1), format, size, u32(1_000_000), make([]byte, 26))
 	for _, c := range []uint16{probeControl, commitControl} {
 		if _, ok := g.ask(0x21, setCur, c<<8, videoStream, probe, 34); !ok {
-			g.t.Fatal("the stick doesn't want 320x180")
+			g.t.Fatal("the stick doesn't want that mode")
 		}
 	}
 }
@@ -114,11 +118,7 @@ func (g *guest) play() {
 // clock is moved to it.
 func (g *guest) frame() (data []byte, flags byte) {
 	g.t.Helper()
-	for range 3 {
-		g.ids++
-		g.send(bulkPacket, g.ids, videoEndpoint, 0, u16(videoPayload), u32(0), u16(0))
-	}
-	g.waitFor(func(k *Stick) bool { return len(k.waiting) >= 3 })
+	g.wait(3)
 	g.tick()
 	for {
 		b := g.expect(bulkPacket).body
@@ -126,11 +126,33 @@ func (g *guest) frame() (data []byte, flags byte) {
 			return nil, b[1]
 		}
 		b = b[10:]
+		g.stamp = le.Uint32(b[2:])
 		data = append(data, b[b[0]:]...)
 		if b[1]&2 != 0 {
 			return data, b[1]
 		}
 	}
+}
+
+// wait leaves n transfers with the stick.
+func (g *guest) wait(n int) {
+	g.t.Helper()
+	for range n {
+		g.ids++
+		g.send(bulkPacket, g.ids, videoEndpoint, 0, u16(videoPayload), u32(0), u16(0))
+	}
+	g.waitFor(func(k *Stick) bool { return len(k.waiting) >= n })
+}
+
+// soundOn starts the sound as snd-usb-audio does.
+func (g *guest) soundOn() {
+	g.t.Helper()
+	g.send(setAltSetting, 1, audioStream, 1)
+	g.expect(interfaceInfo)
+	g.expect(endpointInfo)
+	g.expect(altSettingStatus)
+	g.send(startIso, 2, audioEndpoint, 10, 6)
+	g.expect(isoStatus)
 }
 
 // waitFor waits for the stick to have read what was sent to it.

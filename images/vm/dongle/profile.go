@@ -6,6 +6,7 @@ type Profile struct {
 	Maker, Name, Serial string
 	Video               []Format // at least one
 	AudioRate           int      // 16 bits, stereo; 0: a stick without sound
+	Status              bool     // has the HID interface that tells about the input
 }
 
 // Coding is how frames are coded.
@@ -42,6 +43,21 @@ type Mode struct {
 	Coding        Coding
 	Width, Height int
 	Rate          int
+}
+
+// only is the profile of a stick that offers one size, in all its codings; ok is
+// false if it has no such size.
+func (p *Profile) only(width, height int) (*Profile, bool) {
+	q := *p
+	q.Video = nil
+	for _, f := range p.Video {
+		for _, s := range f.Sizes {
+			if s.Width == width && s.Height == height {
+				q.Video = append(q.Video, Format{f.Coding, []Size{s}})
+			}
+		}
+	}
+	return &q, len(q.Video) > 0
 }
 
 // frameBytes is the most that one frame takes.
@@ -88,4 +104,5 @@ var MS2131 = Profile{
 		}},
 	},
 	AudioRate: 48000,
+	Status:    true,
 }

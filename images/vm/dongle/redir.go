@@ -27,6 +27,9 @@ const (
 	startIso
 	stopIso
 	isoStatus
+	startInterrupt
+	stopInterrupt
+	interruptStatus
 
 	cancelPacket  = 21
 	disconnectAck = 24
@@ -40,7 +43,7 @@ const (
 // unknown to the stick and left alone.
 var sizes = map[uint32]int{
 	hello: 64, reset: 0, setConfiguration: 1, getConfiguration: 0, setAltSetting: 2, getAltSetting: 1,
-	startIso: 3, stopIso: 1, cancelPacket: 0, disconnectAck: 0, controlPacket: 10, bulkPacket: 10,
+	startIso: 3, stopIso: 1, startInterrupt: 1, stopInterrupt: 1, cancelPacket: 0, disconnectAck: 0, controlPacket: 10, bulkPacket: 10,
 }
 
 // Statuses of a transfer.
@@ -138,9 +141,18 @@ func (r *redir) greet() error {
 func (r *redir) describe(p *Profile, soundOn bool) {
 	n := p.interfaces()
 	var number, class, subclass, protocol [32]byte
-	copy(number[:], []byte{videoControl, videoStream, audioControl, audioStream}[:n])
-	copy(class[:], []byte{0x0e, 0x0e, 1, 1}[:n])
-	copy(subclass[:], []byte{1, 2, 1, 2}[:n])
+	copy(class[:], []byte{0x0e, 0x0e})
+	copy(subclass[:], []byte{1, 2})
+	if p.AudioRate != 0 {
+		copy(class[2:], []byte{1, 1})
+		copy(subclass[2:], []byte{1, 2})
+	}
+	if p.Status {
+		class[n-1] = hidClass
+	}
+	for i := range n {
+		number[i] = byte(i)
+	}
 	r.send(interfaceInfo, 0, u32(n), number[:], class[:], subclass[:], protocol[:])
 
 	var kind, interval, owner [32]byte
@@ -155,6 +167,9 @@ func (r *redir) describe(p *Profile, soundOn bool) {
 	set(0, 0, 0, 0, 64)
 	set(16, 0, 0, 0, 64)
 	set(16+videoEndpoint&15, 2, 0, videoStream, videoPacket)
+	if p.Status {
+		set(16+hidEndpoint&15, 3, 128, int(p.hidInterface()), hidPacket)
+	}
 	if soundOn {
 		set(16+audioEndpoint&15, 1, audioMicroframes, audioStream, 1024)
 	}

@@ -11,11 +11,11 @@ import (
 // Source is the machine at the other end of the HDMI cable. Frame and Samples
 // may be called at the same time, each by one goroutine.
 type Source interface {
-	// Frame is frame n of UTC's grid, coded as m says; without signal it is the
-	// stick's own picture. The stick keeps it.
-	Frame(m Mode, n int64, signal bool) ([]byte, error)
+	// Frame is frame n of UTC's grid, as the stick's clock has it, coded as m
+	// says. The stick keeps it.
+	Frame(m Mode, n int64) ([]byte, error)
 	// Samples fills dst, interleaved stereo, from the sample of UTC with that
-	// number on.
+	// number on, as the stick's other clock has it.
 	Samples(dst []int16, from int64)
 }
 
@@ -32,25 +32,32 @@ type Pattern struct {
 const jpegQuality = 85
 
 // Frame draws and codes.
-func (p *Pattern) Frame(m Mode, n int64, signal bool) ([]byte, error) {
+func (p *Pattern) Frame(m Mode, n int64) ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.frame == nil || p.frame.Width != m.Width || p.frame.Height != m.Height {
 		p.frame = media.NewFrame(m.Width, m.Height)
 	}
-	if signal {
-		p.pattern.Name = p.Name
-		p.pattern.Draw(p.frame, n, m.Rate)
-	} else {
-		p.frame.Color = media.Color{}
-		picture.Fill(p.frame, 41, 240, 110) // blue, as sticks show
+	p.pattern.Name = p.Name
+	p.pattern.Draw(p.frame, n, m.Rate)
+	return encode(p.frame, m.Coding)
+}
+
+// noSignal is the picture that a stick makes by itself.
+func noSignal(m Mode) ([]byte, error) {
+	f := media.NewFrame(m.Width, m.Height)
+	picture.Fill(f, 41, 240, 110) // blue, as sticks show
+	return encode(f, m.Coding)
+}
+
+// encode is what the stick's chip does. It changes the frame's colours.
+func encode(f *media.Frame, c Coding) ([]byte, error) {
+	if c == YUYV {
+		picture.Convert(f, media.Color{Matrix: media.BT601})
+		return packYUYV(f), nil
 	}
-	if m.Coding == YUYV {
-		picture.Convert(p.frame, media.Color{Matrix: media.BT601})
-		return packYUYV(p.frame), nil
-	}
-	picture.Convert(p.frame, media.Color{Matrix: media.BT601, Full: true})
-	return jpeg.Encode(nil, p.frame, jpegQuality)
+	picture.Convert(f, media.Color{Matrix: media.BT601, Full: true})
+	return jpeg.Encode(nil, f, jpegQuality)
 }
 
 // Samples is a beep each second.

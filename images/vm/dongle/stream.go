@@ -23,18 +23,27 @@ func (k *Stick) next(s *stream) (t transfer, ok bool) {
 	return t, true
 }
 
-// showVideo sends frames of UTC's grid until the stream is over. A frame for
-// which there is no time is left out, as by a stick without memory.
+// clockOf is one of the stick's clocks as it goes now, and its time.
+func (k *Stick) clockOf(o *oscillator) (oscillator, int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return *o, o.time(k.clock.Now())
+}
+
+// showVideo sends frames of the grid of the picture's clock until the stream is
+// over. A frame for which there is no time is left out, as by a stick without
+// memory.
 func (k *Stick) showVideo(s *stream, r *redir, m Mode) {
-	began := k.clock.Now()
+	_, began := k.clockOf(&k.pictures)
 	v := video{stick: k, stream: s, link: r, began: began, flags: 0x80}
 	for n := media.FrameAt(began, m.Rate); ; {
 		n++
-		if late := media.FrameAt(k.clock.Now(), m.Rate) - n; late > 0 {
+		o, now := k.clockOf(&k.pictures)
+		if late := media.FrameAt(now, m.Rate) - n; late > 0 {
 			k.count(func(st *Status) { st.Late += uint64(late) })
 			n += late
 		}
-		if clock.Wait(s, k.clock, media.FrameTime(n, m.Rate)) != nil || !v.show(m, n) {
+		if clock.Wait(s, k.clock, o.utc(media.FrameTime(n, m.Rate))) != nil || !v.show(m, n) {
 			return
 		}
 	}
@@ -77,7 +86,7 @@ func (v *video) show(m Mode, n int64) bool {
 		}
 		return ok
 	case !state.frozen || v.last == nil:
-		frame, err := k.source.Frame(m, n, !state.noSignal)
+		frame, err := v.picture(m, n, !state.noSignal)
 		if err != nil {
 			slog.Error("dongle: no picture", "mode", m, "err", err)
 			return false
@@ -91,12 +100,19 @@ func (v *video) show(m Mode, n int64) bool {
 	return true
 }
 
+// picture is the source's, or without a signal the stick's own.
+func (v *video) picture(m Mode, n int64, signal bool) ([]byte, error) {
+	if signal {
+		return v.stick.source.Frame(m, n)
+	}
+	return noSignal(m)
+}
+
 // send cuts a frame into payloads with headers (UVC 1.1, 2.4.3.3).
 func (v *video) send(frame []byte, bad bool) bool {
 	const frameBit, end, clocks, fault, head = 1, 2, 0x0c, 0x40, 12
 	v.flags ^= frameBit
-	since := v.stick.clock.Now() - v.began
-	stamp := u32(uint64(since) * (deviceClock / 1e6) / 1e3)
+	stamp, milliseconds := v.stamps()
 	for len(frame) > 0 {
 		t, ok := v.stick.next(v.stream)
 		if !ok {
@@ -111,9 +127,33 @@ func (v *video) send(frame []byte, bad bool) bool {
 		if bad {
 			flags |= fault
 		}
-		v.stick.answer(v.link, t, success, pack(head, flags, stamp, stamp, u16(since/1e6)&0x7ff, part))
+		v.stick.answer(v.link, t, success, pack(head, flags, stamp, stamp, milliseconds, part))
+		if len(frame) > 0 && !v.pause() {
+			return false
+		}
 	}
 	return true
+}
+
+// stamps are the time stamps of a frame that begins now: in ticks of the device's
+// clock, for presentation and as reference alike, and in milliseconds of the bus.
+func (v *video) stamps() (ticks u32, milliseconds u16) {
+	_, now := v.stick.clockOf(&v.stick.pictures)
+	since := now - v.began
+	v.stick.mu.Lock()
+	defer v.stick.mu.Unlock()
+	t := v.stick.faults.stamps.apply(uint32(uint64(since) * (deviceClock / 1e6) / 1e3))
+	return u32(t), u16(since/1e6) & 0x7ff
+}
+
+// pause waits if it was told to; false once the stream is over.
+func (v *video) pause() bool {
+	k := v.stick
+	k.mu.Lock()
+	d := k.faults.pause
+	k.faults.pause = 0
+	k.mu.Unlock()
+	return d == 0 || clock.Wait(v.stream, k.clock, k.clock.Now()+int64(d)) == nil
 }
 
 const (
@@ -124,32 +164,36 @@ const (
 	mostLate = 100 * time.Millisecond
 )
 
-// playSound sends a packet for each millisecond that has passed.
+// playSound sends a packet for each millisecond of the bus, which is UTC's, with
+// as many samples as the sound's own clock has made in it.
 func (k *Stick) playSound(s *stream, r *redir, rate int) {
 	began := k.clock.Now()
-	first := media.FrameAt(began, rate)
-	pcm := make([]int16, audioChannels*(rate/1000+1))
-	var sent, packets int64
+	o, now := k.clockOf(&k.sounds)
+	sent := media.FrameAt(now, rate)
+	most := int64(rate/1000 + 1) // a packet has room for no more
+	pcm := make([]int16, audioChannels*most)
+	packets := int64(0)
 	for id := uint64(0); ; {
 		if clock.Wait(s, k.clock, began+packets*1e6+int64(wake)) != nil {
 			return
 		}
 		due := (k.clock.Now() - began) / 1e6
+		o, _ = k.clockOf(&k.sounds)
 		if lost := due - packets - int64(mostLate/time.Millisecond); lost > 0 {
 			packets += lost
-			skipped := packets*int64(rate)/1000 - sent
-			sent += skipped
-			k.count(func(st *Status) { st.SamplesLost += uint64(skipped) })
+			upto := media.FrameAt(o.time(began+packets*1e6), rate)
+			k.count(func(st *Status) { st.SamplesLost += uint64(max(0, upto-sent)) })
+			sent = max(sent, upto)
 		}
 		for ; packets < due; packets++ {
-			upto := (packets + 1) * int64(rate) / 1000
-			block := pcm[:audioChannels*(upto-sent)]
-			if k.sample(block, first+sent) {
+			upto := media.FrameAt(o.time(began+(packets+1)*1e6), rate)
+			block := pcm[:audioChannels*min(most, max(0, upto-sent))]
+			if k.sample(block, sent) {
 				r.send(isoPacket, id, audioEndpoint, success, u16(2*len(block)), samplesLE(block))
 				id++
 				k.count(func(st *Status) { st.Samples += uint64(len(block) / audioChannels) })
 			}
-			sent = upto
+			sent += int64(len(block) / audioChannels)
 		}
 	}
 }
