@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -39,13 +40,14 @@ which overrides the image's /etc/videobox/capture.json.
 Watch it with: ffplay tcp://127.0.0.1:8899`
 
 type runCommand struct {
-	Config  string `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
-	Name    string `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
-	Source  string `default:"v4l2:/dev/video0" placeholder:"SOURCE" help:"What to send: ${source}. Default: v4l2:/dev/video0."`
-	Preset  string `default:"superfast" help:"x264's preset, from ultrafast to medium."`
-	Threads int    `default:"1" help:"x264's threads."`
-	Status  string `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
-	Clock   bool   `name:"box-clock" help:"This host is a videobox: ask the kernel whether boxd has its clock in sync."`
+	Config  string        `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
+	Name    string        `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
+	Source  string        `default:"v4l2:/dev/video0" placeholder:"SOURCE" help:"What to send: ${source}. Default: v4l2:/dev/video0."`
+	Preset  string        `default:"superfast" help:"x264's preset, from ultrafast to medium."`
+	Threads int           `default:"1" help:"x264's threads."`
+	Sound   time.Duration `name:"sound-offset" placeholder:"64ms" help:"By how much to put the sound later than the capture device gives it, to be with the picture."`
+	Status  string        `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
+	Clock   bool          `name:"box-clock" help:"This host is a videobox: ask the kernel whether boxd has its clock in sync."`
 
 	Modules []string `placeholder:"MODULE" help:"Kernel modules to load first, with what they need, where there is no udev: uvcvideo,snd-usb-audio."`
 }
@@ -80,6 +82,10 @@ func (c *runCommand) Run(ctx context.Context) error {
 	return parent.Run(ctx, cfg)
 }
 
+// mostOffset bounds --sound-offset: sound that comes later still would be late
+// for the stream.
+const mostOffset = 200 * time.Millisecond
+
 // config turns flags and event into what the parent needs.
 func (c *runCommand) config(ctx context.Context) (parent.Config, error) {
 	me, err := self.Find(ctx, c.Config, c.Name)
@@ -92,7 +98,7 @@ func (c *runCommand) config(ctx context.Context) (parent.Config, error) {
 			Width: e.Video.Width, Height: e.Video.Height, Rate: e.Video.Rate, Bitrate: e.Video.Bitrate,
 			AudioBitrate: e.Audio.Bitrate, Preset: c.Preset, Threads: c.Threads,
 		},
-		Source: c.Source, Name: box.Name, Labels: labels(me),
+		Source: c.Source, SoundOffset: c.Sound, Name: box.Name, Labels: labels(me),
 		StreamAddr: event.Listen(box.StreamAddr), BufferedAddr: event.Listen(box.BufferedAddr),
 		StatusAddr: box.StatusAddr("capture"), BoxClock: c.Clock,
 		Multicast: tee.Multicast{Group: box.Multicast, Interface: box.Interface, TTL: box.TTL},
@@ -102,6 +108,9 @@ func (c *runCommand) config(ctx context.Context) (parent.Config, error) {
 	}
 	cfg.Follow = func(ctx context.Context, relabel func(parent.Labels) error) error {
 		return me.Watch(ctx, c.Config, c.Name, func(now self.Self) error { return relabel(labels(now)) })
+	}
+	if c.Sound < -mostOffset || c.Sound > mostOffset {
+		return parent.Config{}, fmt.Errorf("--sound-offset=%v: must be from %v to %v", c.Sound, -mostOffset, mostOffset)
 	}
 	if _, err := source.Open(c.Source, cfg.Program); err != nil {
 		return parent.Config{}, err

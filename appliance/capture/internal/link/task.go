@@ -1,6 +1,9 @@
 package link
 
 import (
+	"time"
+
+	"github.com/openvideobox/videobox/appliance/capture/internal/resample"
 	"github.com/openvideobox/videobox/internal/level"
 	"github.com/openvideobox/videobox/internal/program"
 )
@@ -13,6 +16,8 @@ type Work struct {
 	Name    string         `json:"name"`   // of the box
 	Room    string         `json:"room"`   // "" when the box has none
 	Address string         `json:"address"`
+	// SoundOffset is by how much the sound is put later, in ns.
+	SoundOffset time.Duration `json:"sound_offset"`
 }
 
 // Report is what the worker says about its input and its work, twice a second
@@ -33,9 +38,11 @@ type Report struct {
 	Restarts uint64              `json:"source_restarts"`
 	Picture  level.PictureValues `json:"picture"`
 
-	SamplesIn uint64       `json:"samples"`
-	Inserted  int64        `json:"samples_inserted"`
-	Cut       int64        `json:"samples_dropped"`
-	Muted     bool         `json:"muted"`  // the slate is on
-	Levels    level.Values `json:"levels"` // of the sound that is sent
+	SamplesIn     uint64         `json:"samples"`
+	Inserted      int64          `json:"samples_inserted"` // silence where none came or some were lost
+	Cut           int64          `json:"samples_dropped"`  // that came twice
+	Muted         bool           `json:"muted"`            // the slate is on
+	Sound         resample.Stats `json:"sound"`
+	SoundOffsetMS float64        `json:"sound_offset_ms"` // by which it is put later, as configured
+	Levels        level.Values   `json:"levels"`          // of the sound that is sent
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/h264"
@@ -33,6 +34,8 @@ type Config struct {
 	// Follow, unless nil, calls its argument with other labels whenever there
 	// are some, until the context ends. It may return nil at once.
 	Follow func(context.Context, func(Labels) error) error
+
+	SoundOffset time.Duration // by which the sound is put later
 
 	StreamAddr   string // TCP, from the newest keyframe on
 	BufferedAddr string // TCP, from half the ring back

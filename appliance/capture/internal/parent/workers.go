@@ -244,7 +244,7 @@ func (w *workers) task() link.Work {
 	c, l := w.p.cfg, w.labels.Load()
 	program := c.Program
 	program.Bitrate = int(w.bitrate.Load())
-	return link.Work{Program: program, Source: c.Source, Name: c.Name, Room: l.Room, Address: l.Address}
+	return link.Work{Program: program, Source: c.Source, Name: c.Name, Room: l.Room, Address: l.Address, SoundOffset: c.SoundOffset}
 }
 
 // read takes what the worker sends until the pipe ends.

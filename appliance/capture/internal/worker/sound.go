@@ -2,17 +2,14 @@ package worker
 
 import (
 	"sync"
+	"time"
 
+	"github.com/openvideobox/videobox/appliance/capture/internal/link"
+	"github.com/openvideobox/videobox/appliance/capture/internal/resample"
 	"github.com/openvideobox/videobox/internal/level"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/program"
 )
-
-// off is how far samples may be from where their time puts them before they are
-// moved: 20 ms, half of what A/V offset may be. Below it they are taken as
-// following one another, because a device's time stamps jitter and its samples
-// don't.
-const off = media.SampleRate / 50
 
 // late is how long the sound may be away before silence stands in for it: 300
 // ms, less than the half second by which the PCR lies behind.
@@ -20,20 +17,25 @@ const late = media.SampleRate * 3 / 10
 
 // sound puts samples on the grid of UTC and encodes them.
 type sound struct {
-	mu      sync.Mutex
-	enc     *program.AudioEncoder
-	emit    func(program.Sound) error
-	next    int64 // number of the sample expected next; 0: none has come
-	muted   bool
-	stereo  []int16
-	samples uint64
-	shifts  int64 // samples inserted or cut, by moving
-	cut     int64
-	meter   *level.Meter // of what is sent
+	mu       sync.Mutex
+	enc      *program.AudioEncoder
+	emit     func(program.Sound) error
+	offset   int64 // ns by which the sound is put later
+	resample *resample.Resampler
+	next     int64 // number of the sample expected next; 0: none has come
+	muted    bool
+	gain     float32 // goes to 0 or 1 as it is muted or not
+	stereo   []int16
+	samples  uint64
+	silence  int64        // samples put where none came
+	meter    *level.Meter // of what is sent
 }
 
-func newSound(bitrate int, emit func(program.Sound) error) *sound {
-	return &sound{enc: program.NewAudioEncoder(bitrate), emit: emit, meter: level.New(0)}
+func newSound(bitrate int, offset time.Duration, emit func(program.Sound) error) *sound {
+	return &sound{
+		enc: program.NewAudioEncoder(bitrate), emit: emit, offset: int64(offset),
+		resample: resample.New(), gain: 1, meter: level.New(0),
+	}
 }
 
 // write takes samples at 48 kHz, stereo or mono.
@@ -44,51 +46,49 @@ func (s *sound) write(in media.Samples) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.samples += uint64(in.Len())
-	data := s.toStereo(in)
-	pos := nearest(in.Time)
-	if s.next == 0 {
-		s.next = pos
+	t, earliest := in.Time+s.offset, s.next
+	// Backwards by seconds is a clock that was set: the encoder starts anew too.
+	if s.next-media.SampleAt(t) > 2*media.SampleRate {
+		earliest = 0
 	}
-	if d := pos - s.next; d > off || d < -off {
-		s.count(d, in.Len())
-	} else {
-		pos = s.next
-	}
-	return s.push(pos, data)
-}
-
-// count notes that samples are moved by d: filled before, or cut from n.
-func (s *sound) count(d int64, n int) {
-	if d > 0 {
-		s.shifts += d
-	} else {
-		s.cut += min(-d, int64(n))
-	}
+	return s.push(s.resample.Write(t, s.toStereo(in), earliest))
 }
 
 func (s *sound) push(pos int64, data []int16) error {
-	end := pos + int64(len(data)/media.Channels)
-	if s.muted {
-		clear(data)
+	if len(data) == 0 {
+		return nil
 	}
+	s.fade(data)
 	s.meter.Write(data)
 	if err := s.enc.Write(pos, data, s.emit); err != nil {
 		return err
 	}
-	// Backwards by seconds is a clock that was set: the encoder starts anew too.
-	if end > s.next || s.next-end > 2*media.SampleRate {
-		s.next = end
-	}
+	s.next = pos + int64(len(data)/media.Channels)
 	return nil
+}
+
+// fade brings the sound to silence or back within 10 ms: at once would click.
+func (s *sound) fade(data []int16) {
+	want, step := float32(1), float32(100.0/media.SampleRate)
+	if s.muted {
+		want, step = 0, -step
+	}
+	for len(data) > 0 && s.gain != want {
+		s.gain = min(max(s.gain+step, 0), 1)
+		for c := range media.Channels {
+			data[c] = int16(float32(data[c]) * s.gain)
+		}
+		data = data[media.Channels:]
+	}
+	if s.gain == 0 {
+		clear(data)
+	}
 }
 
 // toStereo copies the samples; what comes in stays the source's.
 func (s *sound) toStereo(in media.Samples) []int16 {
 	n := in.Len()
-	if cap(s.stereo) < n*media.Channels {
-		s.stereo = make([]int16, n*media.Channels)
-	}
-	out := s.stereo[:n*media.Channels]
+	out := s.room(n)
 	if in.Channels == media.Channels {
 		copy(out, in.Data)
 		return out
@@ -112,17 +112,28 @@ func (s *sound) fill(now int64) error {
 	if s.next == 0 {
 		s.next = due
 	}
-	if n := due - s.next; n >= media.SamplesPerAAC {
-		n = min(n, media.SampleRate) // after a standstill the encoder starts anew
-		s.shifts += n
-		if cap(s.stereo) < int(n)*media.Channels {
-			s.stereo = make([]int16, n*media.Channels)
-		}
-		silence := s.stereo[:n*media.Channels]
-		clear(silence)
-		return s.push(due-n, silence)
+	if due-s.next < media.SamplesPerAAC {
+		return nil
 	}
-	return nil
+	if err := s.push(s.resample.Drain()); err != nil { // the device has stopped
+		return err
+	}
+	n := min(due-s.next, media.SampleRate) // after a standstill the encoder starts anew
+	if n <= 0 {
+		return nil
+	}
+	s.silence += n
+	silence := s.room(int(n))
+	clear(silence)
+	return s.push(due-n, silence)
+}
+
+// room is a buffer for n stereo samples.
+func (s *sound) room(n int) []int16 {
+	if cap(s.stereo) < n*media.Channels {
+		s.stereo = make([]int16, n*media.Channels)
+	}
+	return s.stereo[:n*media.Channels]
 }
 
 func (s *sound) mute(on bool) {
@@ -131,18 +142,12 @@ func (s *sound) mute(on bool) {
 	s.muted = on
 }
 
-func (s *sound) levels() level.Values {
+// report fills in what there is to say about the sound.
+func (s *sound) report(r *link.Report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.meter.Values()
+	st := s.resample.Stats()
+	r.SamplesIn, r.Inserted, r.Cut, r.Muted = s.samples, st.Inserted+s.silence, st.Cut, s.muted
+	r.Sound, r.SoundOffsetMS = st, float64(s.offset)/1e6
+	r.Levels = s.meter.Values()
 }
-
-func (s *sound) counters() (samples uint64, inserted, cut int64, muted bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.samples, s.shifts, s.cut, s.muted
-}
-
-// nearest is the number of the sample at t; media.SampleAt rounds down, which
-// would lose a sample of a time that was itself rounded down.
-func nearest(t int64) int64 { return media.SampleAt(t + 500_000_000/media.SampleRate) }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openvideobox/videobox/appliance/capture/internal/link"
 	"github.com/openvideobox/videobox/drivers/pattern"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/program"
@@ -27,53 +28,77 @@ func (f *frames) emit(s program.Sound) error {
 	return nil
 }
 
+// heldBack is how many samples the resampler may keep for a fade.
+const heldBack = 520
+
+// nearest is the number of the sample at t.
+func nearest(t int64) int64 { return media.SampleAt(t + 500_000_000/media.SampleRate) }
+
 func block(t int64, n int) media.Samples {
 	s := media.Samples{Time: t, Rate: media.SampleRate, Channels: 2, Data: make([]int16, 2*n)}
 	pattern.RoomTone(s.Data, nearest(t))
 	return s
 }
 
-func TestSamplesAreCountedNotTimed(t *testing.T) {
+func (s *sound) values() (r link.Report) {
+	s.report(&r)
+	return r
+}
+
+func TestTimesThatJitterMoveNothing(t *testing.T) {
 	f := &frames{t: t}
-	s := newSound(64_000, f.emit)
-	// 10 ms blocks whose time stamps jitter by 10 ms.
-	for i := range int64(300) {
-		jitter := (i*7919%21 - 10) * int64(time.Millisecond)
+	s := newSound(64_000, 0, f.emit)
+	for i := range int64(300) { // 10 ms blocks
+		jitter := (i*7919%11 - 5) * int64(time.Millisecond)
 		if err := s.write(block(began+i*10_000_000+jitter, 480)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n, inserted, cut, _ := s.counters(); n != 300*480 || inserted != 0 || cut != 0 {
-		t.Errorf("%d samples, %d inserted, %d cut; want none moved", n, inserted, cut)
+	if r := s.values(); r.SamplesIn != 300*480 || r.Inserted != 0 || r.Cut != 0 {
+		t.Errorf("%d samples, %d inserted, %d cut; want none moved", r.SamplesIn, r.Inserted, r.Cut)
 	}
 }
 
-func TestSamplesThatAreOffAreMoved(t *testing.T) {
-	for _, c := range []struct {
-		name          string
-		gap           time.Duration
-		inserted, cut int64
-	}{
-		{"within the threshold", 19 * time.Millisecond, 0, 0},
-		{"late", 50 * time.Millisecond, 2400, 0},
-		{"early", -30 * time.Millisecond, 0, 1440},
-	} {
+func TestLostSamplesAreCounted(t *testing.T) {
+	for _, gap := range []time.Duration{50 * time.Millisecond, -30 * time.Millisecond} {
 		f := &frames{t: t}
-		s := newSound(64_000, f.emit)
-		s.write(block(began, 48_000))
-		s.write(block(began+int64(time.Second+c.gap), 48_000))
-		if _, inserted, cut, _ := s.counters(); inserted != c.inserted || cut != c.cut {
-			t.Errorf("%s: %d inserted, %d cut; want %d, %d", c.name, inserted, cut, c.inserted, c.cut)
+		s := newSound(64_000, 0, f.emit)
+		at := began
+		for i := range 300 {
+			if i == 200 {
+				at += int64(gap)
+			}
+			s.write(block(at, 480))
+			at += 10_000_000
 		}
-		if end := nearest(began + int64(2*time.Second+c.gap)); c.inserted+c.cut > 0 && s.next != end {
-			t.Errorf("%s: goes on at sample %d, want %d", c.name, s.next, end)
+		r := s.values()
+		if want := int64(gap) * media.SampleRate / 1e9; r.Sound.Gaps != 1 || r.Inserted-r.Cut != want {
+			t.Errorf("%v: %d gaps, %d inserted, %d cut", gap, r.Sound.Gaps, r.Inserted, r.Cut)
 		}
+		if late := nearest(at) - s.next; late < 0 || late > heldBack {
+			t.Errorf("%v: %d samples are held back", gap, late)
+		}
+	}
+}
+
+func TestOffsetPutsTheSoundLater(t *testing.T) {
+	ignore := func(program.Sound) error { return nil }
+	plain, offset := newSound(64_000, 0, ignore), newSound(64_000, 64*time.Millisecond, ignore)
+	for i := range int64(10) {
+		plain.write(block(began+i*10_000_000, 480))
+		offset.write(block(began+i*10_000_000, 480))
+	}
+	if d := offset.next - plain.next; d != 64*48 {
+		t.Errorf("later by %d samples, want 3072", d)
+	}
+	if r := offset.values(); r.SoundOffsetMS != 64 {
+		t.Errorf("%g ms are reported", r.SoundOffsetMS)
 	}
 }
 
 func TestSilenceStandsInForSound(t *testing.T) {
 	f := &frames{t: t}
-	s := newSound(64_000, f.emit)
+	s := newSound(64_000, 0, f.emit)
 	for i := range int64(100) { // four seconds without any
 		if err := s.fill(began + i*40_000_000); err != nil {
 			t.Fatal(err)
@@ -87,40 +112,69 @@ func TestSilenceStandsInForSound(t *testing.T) {
 	if err := s.write(block(began+3_600_000_000, 48_000)); err != nil {
 		t.Fatal(err)
 	}
-	if s.next != nearest(began+4_600_000_000) {
+	if at := nearest(began + 4_600_000_000); s.next > at || s.next < at-heldBack {
 		t.Errorf("goes on at %d", s.next-nearest(began))
 	}
 }
 
 func TestClockThatIsSetBack(t *testing.T) {
-	s := newSound(64_000, func(program.Sound) error { return nil })
+	s := newSound(64_000, 0, func(program.Sound) error { return nil })
 	s.write(block(began, 48_000))
 	s.write(block(began-int64(time.Hour), 48_000))
-	if want := nearest(began - int64(time.Hour) + int64(time.Second)); s.next != want {
+	if want := nearest(began - int64(time.Hour) + int64(time.Second)); s.next > want || s.next < want-heldBack {
 		t.Errorf("goes on %d samples off", s.next-want)
 	}
 }
 
 func TestMonoAndMutedSound(t *testing.T) {
-	s := newSound(64_000, func(program.Sound) error { return nil })
+	s := newSound(64_000, 0, func(program.Sound) error { return nil })
 	mono := media.Samples{Time: began, Rate: media.SampleRate, Channels: 1, Data: []int16{1, -2, 16384}}
 	if out := s.toStereo(mono); len(out) != 6 || out[2] != -2 || out[3] != -2 {
 		t.Errorf("mono became %v", out)
 	}
 	s.write(mono)
 	s.mute(true)
-	s.write(block(began+1_000_000, 48_000))
-	if v := s.levels(); v.RMS[0] > -90 {
+	s.write(block(began+62_500, 48_000))
+	if v := s.values().Levels; v.RMS[0] > -90 {
 		t.Errorf("muted, RMS %.1f dBFS", v.RMS[0])
 	}
 	s.mute(false)
-	s.write(block(began+1_001_000_000, 48_000))
-	if v := s.levels(); v.RMS[0] < -61 || v.RMS[1] > -59 {
+	s.write(block(began+1_000_062_500, 48_000))
+	if v := s.values().Levels; v.RMS[0] < -61 || v.RMS[1] > -59 {
 		t.Errorf("room tone, RMS %.1f dBFS, want -60", v.RMS[0])
 	}
 	s.write(media.Samples{Time: began, Rate: 44100, Channels: 2, Data: make([]int16, 20)})
-	if n, _, _, _ := s.counters(); n != 96_003 {
+	if n := s.values().SamplesIn; n != 96_003 {
 		t.Errorf("%d samples, want those at 48 kHz only", n)
+	}
+}
+
+// TestMuteAndUnplugDoNotClick looks at the edges of what is sent: no step.
+func TestMuteAndUnplugDoNotClick(t *testing.T) {
+	s := newSound(64_000, 0, func(program.Sound) error { return nil })
+	loud := media.Samples{Rate: media.SampleRate, Channels: 2, Data: make([]int16, 2*480)}
+	for i := range loud.Data {
+		loud.Data[i] = 20000
+	}
+	most, last := 0, int16(0)
+	step := func(pos int64, data []int16) {
+		s.fade(data)
+		for i := 0; i < len(data); i += 2 {
+			most, last = max(most, int(data[i])-int(last), int(last)-int(data[i])), data[i]
+		}
+	}
+	for i := range int64(100) {
+		loud.Time = began + i*10_000_000
+		step(s.resample.Write(loud.Time, s.toStereo(loud), 0))
+		if i == 50 || i == 70 {
+			s.mute(i == 50)
+		}
+	}
+	if step(s.resample.Drain()); last > 100 {
+		t.Errorf("ends with %d", last)
+	}
+	if most > 200 {
+		t.Errorf("a step of %d", most)
 	}
 }
 

@@ -76,7 +76,7 @@ func New(work link.Work, clk clock.Clock, enc Encoder, out Output) *Worker {
 		work: work, clk: clk, grid: grid{work.Program.Rate}, enc: enc, out: out,
 		in: newInput(clk, work.Program.Width, work.Program.Height),
 	}
-	w.sound = newSound(work.Program.AudioBitrate, out.Sound)
+	w.sound = newSound(work.Program.AudioBitrate, work.SoundOffset, out.Sound)
 	w.look = level.NewPicture(0)
 	w.slate = slate{name: work.Name, labels: &w.labels, frame: media.NewFrame(work.Program.Width, work.Program.Height)}
 	w.Relabel(work)
@@ -261,8 +261,8 @@ func (w *Worker) fillReport(now int64, state drivers.State, cause string) {
 		r.EncodeMS = w.encoding.Seconds() * 1000 / float64(w.encoded)
 	}
 	w.encoding, w.encoded = 0, 0
-	r.SamplesIn, r.Inserted, r.Cut, r.Muted = w.sound.counters()
-	r.Levels, r.Picture = w.sound.levels(), w.look.Values()
+	w.sound.report(r)
+	r.Picture = w.look.Values()
 	r.Restarts = w.restarts.Load()
 }
 
