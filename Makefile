@@ -12,6 +12,10 @@ CAMERA ?=
 SLIDES ?=
 PORT_OFFSET ?= 0
 
+# Which drills of the virtual machine, and how long each may take.
+DRILLS ?= ^TestDrill
+DRILLTIME ?= 25m
+
 # Seconds per fuzz target, and where a peer to compare with lies.
 FUZZTIME ?= 20s
 SPROXY ?=
@@ -32,8 +36,8 @@ help: ## list the targets
 deps: ## install what building and running need: Debian packages, hls.js, the film
 	@go run ./internal/demo deps
 
-deps-test: ## the same and what the tests need: Chromium
-	@go run ./internal/demo deps --test
+deps-test: ## the same and what the tests need: Chromium, arm64's compilers, QEMU
+	@go run ./internal/demo deps --test --image --vm
 
 build: deps ## build the programs into bin/
 	@mkdir -p bin
@@ -63,20 +67,23 @@ lint: ## gofmt, go vet, staticcheck
 	go vet ./...
 	go vet -tags vm ./images/vm
 	go tool staticcheck ./...
+	go tool staticcheck -tags vm ./images/vm
 
 check: deps lint ## lint and unit tests, in under 4 minutes
 	go test -short $$(go list ./... | grep -v /internal/e2e)
 
-test: deps-test build lint ## all tests: unit, race, the whole chain, the browser
+test: deps-test build lint image ## all tests: unit, race, the whole chain, the browser, a box in QEMU
 	.ci/test
 
 bench: build ## benchmarks, with exact latency, cost and comparison figures
 	go test -run '^$$' -bench . -benchmem ./...
 	BENCH=1 go test -count=1 -v -timeout 30m -run 'TestFilm/^(latency|cost)$$' ./internal/e2e
 
-drill: build image ## long runs of what make test does shortly
+drill: build image ## long runs of what make test does shortly, each at most DRILLTIME
+	@go run ./internal/demo deps --vm
 	DRILL=1 go test -count=1 -v -timeout 60m ./internal/e2e
-	go test -tags vm -count=1 -v -timeout 30m -run "^Test(Short|Drill)" ./images/vm
+	@failed=0; for t in $$(go test -tags vm -list '$(DRILLS)' ./images/vm | grep '^Test'); do \
+	  go test -tags vm -count=1 -v -timeout $(DRILLTIME) -run "^$$t$$" ./images/vm || failed=1; done; exit $$failed
 
 fuzz: ## run every fuzz target for FUZZTIME
 	@for p in $$(grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \

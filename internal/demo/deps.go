@@ -58,22 +58,18 @@ const film = ".cache/film-1280x720.mkv"
 // depsCmd is `demo deps`.
 type depsCmd struct {
 	Test  bool `help:"Also install what the tests need (Chromium)."`
-	Image bool `help:"Install what building the image needs, and nothing else."`
-	VM    bool `name:"vm" help:"Install what booting the image in a virtual machine needs, and nothing else."`
+	Image bool `help:"Install what building the image needs, and nothing else unless --test."`
+	VM    bool `name:"vm" help:"Install what booting the image in a virtual machine needs, and nothing else unless --test."`
 }
 
 // Run installs what is missing. Without the film or hls.js the system runs
 // all the same, so on a person's machine their absence is said, not fatal.
 func (c depsCmd) Run(ctx context.Context) error {
-	if c.Image || c.VM {
-		return c.installForImage(ctx)
-	}
-	want := packagesToRun
-	if c.Test {
-		want = append(append([]string(nil), want...), packagesToTest...)
-	}
-	if err := installPackages(ctx, want); err != nil {
+	if err := installPackages(ctx, c.packages()); err != nil {
 		return err
+	}
+	if !c.toRun() {
+		return nil
 	}
 	if err := soften(fetch(ctx, hlsPackage), "watch page: plays only where the browser knows HLS by itself"); err != nil {
 		return err
@@ -81,22 +77,33 @@ func (c depsCmd) Run(ctx context.Context) error {
 	return soften(makeFilm(ctx), "camera: shows the test pattern instead of the film")
 }
 
-// installForImage needs a second architecture where libraries of it are missing.
-func (c depsCmd) installForImage(ctx context.Context) error {
-	var want []string
+// toRun says whether the system's own needs are among what is wanted.
+func (c depsCmd) toRun() bool { return c.Test || !c.Image && !c.VM }
+
+// packages are all that is wanted, so that apt-get runs once.
+func (c depsCmd) packages() (want []string) {
+	if c.toRun() {
+		want = append(want, packagesToRun...)
+	}
+	if c.Test {
+		want = append(want, packagesToTest...)
+	}
 	if c.Image {
 		want = append(want, packagesForImage...)
 	}
 	if c.VM {
 		want = append(want, packagesForVM...)
 	}
-	missing := missingPackages(ctx, want)
-	if slices.ContainsFunc(missing, func(n string) bool { return strings.HasSuffix(n, ":arm64") }) {
-		if err := asRoot(ctx, "dpkg", "--add-architecture", "arm64").Run(); err != nil {
-			return fmt.Errorf("dpkg --add-architecture arm64: %w; run it as root", err)
-		}
+	slices.Sort(want)
+	return slices.Compact(want)
+}
+
+// addArchitecture makes dpkg take arm64's packages beside the host's own.
+func addArchitecture(ctx context.Context) error {
+	if err := asRoot(ctx, "dpkg", "--add-architecture", "arm64").Run(); err != nil {
+		return fmt.Errorf("dpkg --add-architecture arm64: %w; run it as root", err)
 	}
-	return installPackages(ctx, missing)
+	return nil
 }
 
 // asRoot is a command, by sudo where we aren't root.
@@ -130,6 +137,11 @@ func installPackages(ctx context.Context, names []string) error {
 		return fmt.Errorf("missing %s: this is no Debian, install them by hand", strings.Join(missing, " "))
 	}
 	fmt.Println("deps: installing", strings.Join(missing, " "))
+	if slices.ContainsFunc(missing, func(n string) bool { return strings.HasSuffix(n, ":arm64") }) {
+		if err := addArchitecture(ctx); err != nil {
+			return err
+		}
+	}
 	if err := apt(ctx, "update", "-qq"); err != nil {
 		return err
 	}
