@@ -2,249 +2,180 @@
 // wrong, so that somebody who stands before it need not ask. It is pure: state
 // in, picture out; where the picture goes is others' business.
 //
-// The layout is made for 320x240 and scaled to other sizes, with a border where
-// the shape differs. Tested by golden pictures, which were looked at.
+// There are three layouts: one for 240x135, one for 320x240 and 480x320, one
+// for 800x480 and HDMI. Each is made for its smallest size, scaled by the
+// height or width that is short, and spread over what the other has left.
+//
+// Tested by golden pictures, which were looked at.
 package screen
 
 import (
+	"fmt"
 	"image"
 	"image/color"
 	"math"
-	"strings"
-	"sync"
-	"time"
-	"unicode/utf8"
 
 	"github.com/fogleman/gg"
 	"golang.org/x/image/draw"
 	"golang.org/x/image/font"
-	"golang.org/x/image/font/gofont/gobold"
-	"golang.org/x/image/font/gofont/goregular"
-	"golang.org/x/image/font/opentype"
 )
 
-// Level is how bad something is.
-type Level int
-
-// Levels, from good to bad.
+// The smallest picture that is drawn, in pixels.
 const (
-	Good Level = iota
-	Unknown
-	Warning
-	Bad
+	MinWidth  = 160
+	MinHeight = 90
 )
 
-// Line is a piece of state in words.
-type Line struct {
-	Text  string
-	Level Level
+// Screen draws states one after the other at one size, and of each only the
+// parts that differ from the one before. It is for one goroutine.
+type Screen struct {
+	gg            *gg.Context
+	img           *image.RGBA
+	layout        func(*Screen, State)
+	clip          *image.RGBA // what of it is being drawn
+	scale         float64     // pixels a unit of the layout
+	width, height float64     // in units of the layout
+	faces         map[style]font.Face
+	shown         map[image.Rectangle]any // what is drawn where
+	changed       image.Rectangle
+	picture       image.Rectangle // where the picture goes
 }
 
-// State is what is drawn.
-type State struct {
-	Room, Role string // "" while the box has none
-	Name       string
-	Addresses  []string // the first two are shown
-	Waiting    string   // what it waits for, while there is no address
-	Time       time.Time
-	InSync     bool
-
-	Picture   image.Image // newest keyframe; nil: none
-	NoPicture string      // why there is none
-
-	Signal    Line
-	Stream    Line
-	Recording Line
-	Peaks     []float64 // dBFS, a meter each; none: no sound is known
-	Held      []float64 // highest of the last seconds, as many as Peaks or none
-
-	Alarm Line // the worst there is, with its cause; Good: none
+// New returns a screen of at least MinWidth x MinHeight pixels.
+func New(width, height int) *Screen {
+	w, h := max(width, MinWidth), max(height, MinHeight)
+	s := &Screen{img: image.NewRGBA(image.Rect(0, 0, w, h)), faces: map[style]font.Face{}, shown: map[image.Rectangle]any{}}
+	s.gg = gg.NewContextForRGBA(s.img)
+	madeFor := image.Pt(800, 480)
+	s.layout = wide
+	switch {
+	case h < 200:
+		madeFor, s.layout = image.Pt(240, 135), tiny
+	case w < 640:
+		madeFor, s.layout = image.Pt(320, 240), compact
+	}
+	s.scale = math.Min(float64(w)/float64(madeFor.X), float64(h)/float64(madeFor.Y))
+	s.width, s.height = float64(w)/s.scale, float64(h)/s.scale
+	s.gg.SetColor(back)
+	s.gg.Clear()
+	s.layout(s, State{}) // finds the picture's place
+	s.changed = s.img.Rect
+	return s
 }
 
-// The size that the layout is made for.
-const (
-	Width  = 320
-	Height = 240
-)
-
-var (
-	back     = color.RGBA{0x10, 0x13, 0x18, 0xff}
-	card     = color.RGBA{0x22, 0x28, 0x31, 0xff}
-	text     = color.RGBA{0xf2, 0xf4, 0xf8, 0xff}
-	dim      = color.RGBA{0xa6, 0xb0, 0xbe, 0xff}
-	good     = color.RGBA{0x4c, 0xc2, 0x7c, 0xff}
-	warning  = color.RGBA{0xff, 0xb0, 0x3a, 0xff}
-	bad      = color.RGBA{0xe5, 0x3b, 0x3b, 0xff}
-	darkGood = color.RGBA{0x1d, 0x4d, 0x33, 0xff}
-)
-
-func (l Level) color() color.Color {
-	switch l {
-	case Good:
-		return good
-	case Warning:
-		return warning
-	case Bad:
-		return bad
-	}
-	return dim
+// Draw draws a state. The picture is the screen's own and good until the next
+// call; changed is the part of it that may differ from the one before.
+func (s *Screen) Draw(st State) (img *image.RGBA, changed image.Rectangle) {
+	s.layout(s, clean(st))
+	img, changed = s.img, s.changed
+	s.changed = image.Rectangle{}
+	return img, changed
 }
 
-// Draw draws the state at a size of at least 160x120.
-func Draw(width, height int, s State) *image.RGBA {
-	c := gg.NewContext(width, height)
-	c.SetColor(back)
-	c.Clear()
-	scale := math.Min(float64(width)/Width, float64(height)/Height)
-	d := &drawing{Context: c, scale: scale, left: (float64(width) - Width*scale) / 2, top: (float64(height) - Height*scale) / 2}
-	d.head(s)
-	d.picture(s)
-	d.meters(s)
-	d.side(s)
-	d.lines(s)
-	d.alarm(s)
-	return c.Image().(*image.RGBA)
+// PictureSize is how large the picture can be shown, in pixels: one of that
+// width or height needs no scaling.
+func (s *Screen) PictureSize() image.Point { return s.picture.Size() }
+
+// PictureRect is where a picture of this shape lies on the screen.
+func (s *Screen) PictureRect(width, height int) image.Rectangle {
+	return inside(s.picture, image.Pt(width, height))
 }
 
-// drawing places things by the layout's coordinates.
-type drawing struct {
-	*gg.Context
-	scale, left, top float64
+// Draw draws one state at one size.
+func Draw(width, height int, st State) *image.RGBA {
+	img, _ := New(width, height).Draw(st)
+	return img
 }
 
-var fonts = sync.OnceValue(func() (f struct{ regular, bold *opentype.Font }) {
-	var err error
-	if f.regular, err = opentype.Parse(goregular.TTF); err == nil {
-		f.bold, err = opentype.Parse(gobold.TTF)
-	}
-	if err != nil {
-		panic(err) // the fonts are part of the program
-	}
-	return f
-})
-
-// font sets the font at a height in the layout's pixels.
-func (d *drawing) font(px float64, bold bool) {
-	f := fonts().regular
-	if bold {
-		f = fonts().bold
-	}
-	face, err := opentype.NewFace(f, &opentype.FaceOptions{Size: px * d.scale, DPI: 72, Hinting: font.HintingFull})
-	if err != nil {
-		panic(err) // only a font without tables fails
-	}
-	d.SetFontFace(face)
+// rect is a rectangle of the layout in whole pixels.
+func (s *Screen) rect(x, y, w, h float64) image.Rectangle {
+	px := func(v float64) int { return int(math.Round(v * s.scale)) }
+	return image.Rect(px(x), px(y), px(x+w), px(y+h)).Intersect(s.img.Rect)
 }
 
-func (d *drawing) box(x, y, w, h float64, c color.Color) {
-	d.SetColor(c)
-	d.DrawRectangle(d.left+x*d.scale, d.top+y*d.scale, w*d.scale, h*d.scale)
-	d.Fill()
-}
-
-// text draws one line with its baseline at y, shortened to fit into w.
-func (d *drawing) text(s string, x, y, w float64, c color.Color) {
-	d.SetColor(c)
-	d.DrawString(d.fit(s, w*d.scale), d.left+x*d.scale, d.top+y*d.scale)
-}
-
-func (d *drawing) right(s string, x, y float64, c color.Color) {
-	w, _ := d.MeasureString(s)
-	d.SetColor(c)
-	d.DrawString(s, d.left+x*d.scale-w, d.top+y*d.scale)
-}
-
-// fit cuts a text off where it gets too wide.
-func (d *drawing) fit(s string, width float64) string {
-	if w, _ := d.MeasureString(s); w <= width {
-		return s
-	}
-	r := []rune(s)
-	for len(r) > 0 {
-		r = r[:len(r)-1]
-		cut := strings.TrimRight(string(r), " ") + "…"
-		if w, _ := d.MeasureString(cut); w <= width {
-			return cut
-		}
-	}
-	return ""
-}
-
-// head is room and role, large, then name and clock.
-func (d *drawing) head(s State) {
-	room := s.Room
-	if room == "" {
-		room = "no room yet"
-	}
-	d.font(26, true)
-	d.text(room, 6, 26, 170, text)
-	w, _ := d.MeasureString(d.fit(room, 170*d.scale))
-	if s.Role != "" {
-		d.font(18, false)
-		d.text(s.Role, 12+w/d.scale, 26, 230-w/d.scale, dim)
-	}
-	d.font(16, true)
-	c := color.Color(text)
-	if !s.InSync {
-		c = warning
-	}
-	d.right(s.Time.UTC().Format("15:04:05"), 314, 18, c)
-	d.font(10, false)
-	sync := "UTC"
-	if !s.InSync {
-		sync = "not in sync"
-	}
-	d.right(sync, 314, 31, dim)
-}
-
-// picture is what the stream's newest keyframe shows.
-func (d *drawing) picture(s State) {
-	const x, y, w, h = 6, 38, 208, 117
-	d.box(x, y, w, h, color.Black)
-	if s.Picture == nil {
-		d.font(13, true)
-		d.SetColor(warning)
-		why := s.NoPicture
-		if why == "" {
-			why = "no picture"
-		}
-		d.DrawStringWrapped(why, d.left+(x+w/2)*d.scale, d.top+(y+h/2)*d.scale, 0.5, 0.5, (w-20)*d.scale, 1.3, gg.AlignCenter)
+// part draws a rectangle of the layout, if what it shows has changed. What was
+// there and overlaps it, in another place, goes.
+func (s *Screen) part(x, y, w, h float64, shows any, drawIt func()) {
+	r := s.rect(x, y, w, h)
+	if old, ok := s.shown[r]; ok && old == shows {
 		return
 	}
-	b := s.Picture.Bounds()
-	f := math.Min(w*d.scale/float64(b.Dx()), h*d.scale/float64(b.Dy()))
-	pw, ph := int(float64(b.Dx())*f), int(float64(b.Dy())*f)
-	px := int(d.left + x*d.scale + (w*d.scale-float64(pw))/2)
-	py := int(d.top + y*d.scale + (h*d.scale-float64(ph))/2)
-	draw.ApproxBiLinear.Scale(d.Image().(*image.RGBA), image.Rect(px, py, px+pw, py+ph), s.Picture, b, draw.Src, nil)
-}
-
-// The meters' scale, and the band in which speech should be: FOSDEM's, in dBFS.
-const (
-	floorDB, quietDB, loudDB = -60.0, -30.0, -14.0
-	meterTop, meterHeight    = 38.0, 117.0
-)
-
-func meterY(db float64) float64 {
-	return meterTop + meterHeight*math.Min(1, math.Max(0, db/floorDB))
-}
-
-func (d *drawing) meters(s State) {
-	n := max(len(s.Peaks), 1)
-	w := 20.0 / float64(n)
-	for i := range n {
-		x := 220 + float64(i)*w
-		d.box(x, meterTop, w-1, meterHeight, card)
-		d.box(x, meterY(loudDB), w-1, meterY(quietDB)-meterY(loudDB), darkGood)
-		if i >= len(s.Peaks) {
-			continue
-		}
-		y := meterY(s.Peaks[i])
-		d.box(x, y, w-1, meterTop+meterHeight-y, soundColor(s.Peaks[i]))
-		if i < len(s.Held) && s.Held[i] > floorDB {
-			d.box(x, meterY(s.Held[i]), w-1, 2, text)
+	for other := range s.shown {
+		if other.Overlaps(r) {
+			delete(s.shown, other)
+			s.clear(other)
 		}
 	}
+	s.shown[r] = shows
+	s.clear(r)
+	s.clip = s.img.SubImage(r).(*image.RGBA)
+	drawIt()
+}
+
+func (s *Screen) clear(r image.Rectangle) {
+	s.changed = s.changed.Union(r)
+	draw.Draw(s.img, r, image.NewUniform(back), image.Point{}, draw.Src)
+}
+
+func (s *Screen) box(x, y, w, h float64, c color.Color) {
+	draw.Draw(s.img, s.rect(x, y, w, h), image.NewUniform(c), image.Point{}, draw.Src)
+}
+
+// inside is the largest rectangle of a shape in the middle of r.
+func inside(r image.Rectangle, shape image.Point) image.Rectangle {
+	f := math.Min(float64(r.Dx())/float64(max(shape.X, 1)), float64(r.Dy())/float64(max(shape.Y, 1)))
+	w, h := int(math.Round(float64(shape.X)*f)), int(math.Round(float64(shape.Y)*f))
+	at := r.Min.Add(image.Pt((r.Dx()-w)/2, (r.Dy()-h)/2))
+	return image.Rectangle{at, at.Add(image.Pt(w, h))}
+}
+
+// pictureAt shows the stream's newest keyframe, or why there is none.
+func (s *Screen) pictureAt(x, y, w, h, size float64, st State) {
+	s.picture = s.rect(x, y, w, h)
+	type shows struct {
+		image.Image
+		why string
+	}
+	s.part(x, y, w, h, shows{st.Picture, st.NoPicture}, func() {
+		s.box(x, y, w, h, color.Black)
+		if st.Picture == nil {
+			s.paragraph(st.NoPicture, x+w/2, y+h/2, w-size, style{size, true}, warning)
+			return
+		}
+		b := st.Picture.Bounds()
+		to := inside(s.picture, b.Size())
+		if to.Size() == b.Size() {
+			draw.Draw(s.img, to, st.Picture, b.Min, draw.Src)
+			return
+		}
+		draw.ApproxBiLinear.Scale(s.img, to, st.Picture, b, draw.Src, nil)
+	})
+}
+
+// The meters' scale, and the band in which speech should be, in dBFS.
+const floorDB, quietDB, loudDB = -60.0, -30.0, -14.0
+
+// metersAt draws a bar a channel: its peak, and a mark where the highest was.
+func (s *Screen) metersAt(x, y, w, h float64, st State) {
+	at := func(db float64) float64 { return y + h*math.Min(1, math.Max(0, db/floorDB)) }
+	s.part(x, y, w, h, fmt.Sprint(st.Peaks, st.Held), func() {
+		n := max(len(st.Peaks), 2)
+		each := w / float64(n)
+		gap := math.Max(1/s.scale, each/8)
+		for i := range n {
+			x, w := x+float64(i)*each, each-gap
+			s.box(x, y, w, h, card)
+			s.box(x, at(loudDB), w, at(quietDB)-at(loudDB), darkGood)
+			if i >= len(st.Peaks) {
+				continue
+			}
+			top := at(st.Peaks[i])
+			s.box(x, top, w, y+h-top, soundColor(st.Peaks[i]))
+			if i < len(st.Held) && st.Held[i] > floorDB {
+				s.box(x, math.Min(at(st.Held[i]), y+h-2), w, 2, text)
+			}
+		}
+	})
 }
 
 func soundColor(db float64) color.Color {
@@ -255,82 +186,4 @@ func soundColor(db float64) color.Color {
 		return good
 	}
 	return warning
-}
-
-// side is who the box is: name and addresses beside the picture.
-func (d *drawing) side(s State) {
-	const x, w = 246, 70
-	y := 51.0
-	write := func(s string, height float64, c color.Color) {
-		d.SetColor(c)
-		for _, part := range d.wrap(s, w) {
-			d.DrawString(part, d.left+x*d.scale, d.top+y*d.scale)
-			y += height
-		}
-		y += 4
-	}
-	d.font(15, true)
-	if full, _ := d.MeasureString(s.Name); full > w*d.scale {
-		d.font(12, true)
-	}
-	write(s.Name, 14, text)
-	d.font(10.5, false)
-	lines := s.Addresses
-	if len(lines) == 0 {
-		lines = []string{s.Waiting}
-	}
-	for _, l := range lines[:min(len(lines), 2)] {
-		write(l, 13, dim)
-	}
-}
-
-// wrap breaks a text at spaces, and where a word is too long, as addresses
-// are, anywhere: into at most four lines.
-func (d *drawing) wrap(s string, width float64) (parts []string) {
-	for _, line := range d.WordWrap(s, width*d.scale) {
-		for line != "" && len(parts) < 4 {
-			n := len(line)
-			for w, _ := d.MeasureString(line[:n]); w > width*d.scale && n > utf8.UTFMax; w, _ = d.MeasureString(line[:n]) {
-				for n--; !utf8.RuneStart(line[n]); n-- {
-				}
-			}
-			parts, line = append(parts, line[:n]), line[n:]
-		}
-	}
-	return parts
-}
-
-// lines are signal, stream and recording.
-func (d *drawing) lines(s State) {
-	for i, l := range []struct {
-		label string
-		Line
-	}{{"signal", s.Signal}, {"stream", s.Stream}, {"rec", s.Recording}} {
-		y := 171 + float64(i)*17
-		d.SetColor(l.Level.color())
-		d.DrawCircle(d.left+11*d.scale, d.top+(y-4.5)*d.scale, 4.5*d.scale)
-		d.Fill()
-		d.font(13, false)
-		d.text(l.label, 21, y, 45, dim)
-		c := color.Color(text)
-		if l.Level >= Warning {
-			c = l.Level.color()
-		}
-		d.font(13, l.Level >= Warning)
-		d.text(l.Text, 66, y, 250, c)
-	}
-}
-
-// alarm is the worst there is, over the whole width.
-func (d *drawing) alarm(s State) {
-	if s.Alarm.Level < Warning || s.Alarm.Text == "" {
-		return
-	}
-	c := color.Color(color.Black)
-	if s.Alarm.Level == Bad {
-		c = color.White
-	}
-	d.box(0, 213, Width, 27, s.Alarm.Level.color())
-	d.font(14, true)
-	d.text(s.Alarm.Text, 6, 231, 308, c)
 }
