@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"image"
-	"image/png"
-	"net"
-	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openvideobox/videobox/appliance/internal/peers"
@@ -16,7 +13,6 @@ import (
 	"github.com/openvideobox/videobox/internal/codec/openh264"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/metrics"
-	"github.com/openvideobox/videobox/internal/picture"
 	"github.com/openvideobox/videobox/internal/run"
 )
 
@@ -26,41 +22,56 @@ const keyframePatience = 5 * time.Second
 
 // preview is the program.
 type preview struct {
-	box           self.Self
-	out           string
-	width, height int
-	interval      time.Duration
+	box      atomic.Pointer[self.Self]
+	interval time.Duration
 
 	reporter *metrics.Reporter
-	in, hop  *metrics.HopCounter
-	drawing  *metrics.LeafState
+	in       *metrics.HopCounter
+	decoding *metrics.LeafState
 	stream   *watch.Watcher
 	peers    *peers.Peers
+	system   system
+	panels   *panels
 
 	decoder *openh264.Decoder
-	frame   media.Frame
-	scaler  picture.Scaler
-	small   media.Frame
-	shown   time.Time   // when the keyframe in image came
-	image   image.Image // of the newest keyframe that decoded
-	broken  error       // why the newest did not
-	peaks   held
+	shown   time.Time // when the newest keyframe came that was tried
+	picture *shot     // the newest that decoded
+	broken  error     // why the newest did not
 }
 
-func newPreview(box self.Self, out string, width, height int, interval time.Duration) *preview {
-	p := &preview{box: box, out: out, width: width, height: height, interval: interval}
+// shot is a decoded keyframe. Many read it, so it never changes.
+type shot struct {
+	media.Frame
+	capture int64 // UTC ns
+}
+
+// scene is what is to be drawn. It never changes.
+type scene struct {
+	screen.State // without Picture
+	picture      *shot
+}
+
+func newPreview(box self.Self, interval time.Duration, kinds []kind) *preview {
+	p := &preview{interval: interval, system: newSystem("/sys")}
+	p.box.Store(&box)
 	p.reporter = metrics.New("preview", box.Box.Name)
-	p.reporter.SetRoom(box.Room)
-	p.reporter.SetRole(box.Role)
+	p.follow(box)
 	p.in = p.reporter.Hop("stream", "in", "tcp", box.StreamAddr())
-	p.hop = p.reporter.Hop("screen", "out", "file", out)
-	p.drawing = p.reporter.Leaf("screen")
+	p.decoding = p.reporter.Leaf("picture")
 	p.stream = watch.New(box.StreamAddr(), p.in)
 	p.peers = peers.New(map[string]string{
+		"boxd":    self.Local(box.Box.HTTPAddr),
 		"capture": box.Box.StatusAddr("capture"),
 		"record":  box.Box.StatusAddr("record"),
 	})
+	p.panels = newPanels(kinds, p.reporter)
 	return p
+}
+
+// follow takes over another room, role or address.
+func (p *preview) follow(box self.Self) error {
+	p.box.Store(&box)
+	return self.Follow(p.reporter)(box)
 }
 
 // run draws until the context ends.
@@ -69,93 +80,66 @@ func (p *preview) run(ctx context.Context, status string) error {
 	if p.decoder, err = openh264.New(); err != nil {
 		return err
 	}
+	defer p.decoder.Close()
 	g := run.NewGroup(ctx)
 	g.Go("", func(ctx context.Context) error { return p.reporter.Serve(ctx, status) })
 	g.Go("stream", p.stream.Run)
 	g.Go("programs", func(ctx context.Context) error { return p.peers.Run(ctx, nil) })
-	g.Go("screen", p.draw)
-	err = g.Wait()
-	p.decoder.Close()
-	return err
+	g.Go("panels", p.panels.run)
+	g.Go("", p.watch)
+	return g.Wait()
 }
 
-func (p *preview) draw(ctx context.Context) error {
+// watch makes a new scene at each keyframe and each interval.
+func (p *preview) watch(ctx context.Context) error {
 	tick := time.NewTicker(p.interval)
 	defer tick.Stop()
 	for {
-		n := p.stream.Newest()
-		if err := p.show(n); err != nil {
-			p.drawing.Set(metrics.Failed, err.Error())
-		} else {
-			p.drawing.Set(metrics.OK, "")
+		n, now := p.stream.Newest(), time.Now()
+		if n.KeyTime.After(p.shown) {
+			p.decode(n)
 		}
+		p.panels.show(p.scene(n, now))
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
+		case <-p.stream.Keys():
 		}
 	}
 }
 
-// show draws one picture and replaces the file by it.
-func (p *preview) show(n watch.Newest) error {
-	fresh := n.KeyTime.After(p.shown)
-	if fresh {
-		p.decode(n)
-	}
-	img := screen.Draw(p.width, p.height, p.state(n, time.Now()))
-	var b bytes.Buffer
-	e := png.Encoder{CompressionLevel: png.BestSpeed}
-	if err := e.Encode(&b, img); err != nil {
-		return err
-	}
-	if err := replace(p.out, b.Bytes()); err != nil {
-		return err
-	}
-	p.hop.Add(b.Len())
-	if fresh {
-		p.hop.Frame(n.KeyStamp.Capture)
-	}
-	return nil
-}
-
-// decode makes the picture of a new keyframe, no larger than the screen needs.
+// decode makes the picture of a new keyframe.
 func (p *preview) decode(n watch.Newest) {
 	p.shown = n.KeyTime
-	if p.broken = p.decoder.Decode(n.Keyframe, &p.frame); p.broken != nil {
+	s := &shot{capture: n.KeyStamp.Capture}
+	if p.broken = p.decoder.Decode(n.Keyframe, &s.Frame); p.broken != nil {
+		p.decoding.Set(metrics.Failed, p.broken.Error())
 		return
 	}
-	f := &p.frame
-	if w := p.width / 2 * 2; f.Width > w {
-		p.small.Reset(w, max(2, w*f.Height/f.Width/2*2))
-		p.small.Color = f.Color
-		p.scaler.Scale(&p.small, f, picture.Rect{W: p.small.Width, H: p.small.Height})
-		f = &p.small
-	}
-	p.image = picture.ToImage(f)
+	p.decoding.Set(metrics.OK, "")
+	p.picture = s
 }
 
-// replace never leaves half a picture. It need not survive a power cut.
-func replace(name string, data []byte) error {
-	if err := os.WriteFile(name+".new", data, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(name+".new", name)
+// board is where the newest scene hangs; who looks at it late misses some.
+type board struct {
+	mu      sync.Mutex
+	newest  *scene
+	changed chan struct{} // closed and replaced with each scene
 }
 
-// addresses are those under which others reach the box, IPv4 first.
-func addresses(all []net.Addr) (list []string) {
-	var v6 []string
-	for _, a := range all {
-		n, ok := a.(*net.IPNet)
-		if !ok || !n.IP.IsGlobalUnicast() {
-			continue
-		}
-		if n.IP.To4() != nil {
-			list = append(list, n.IP.String())
-		} else {
-			v6 = append(v6, n.IP.String())
-		}
-	}
-	return append(list, v6...)
+func (b *board) show(s *scene) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.newest = s
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// look is the newest scene, nil before the first, and what is closed when there
+// is a newer one.
+func (b *board) look() (*scene, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.newest, b.changed
 }

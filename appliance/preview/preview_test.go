@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
+	"image"
 	"image/png"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,7 +21,9 @@ import (
 	"github.com/openvideobox/videobox/appliance/internal/boxtest"
 	"github.com/openvideobox/videobox/appliance/internal/peers"
 	"github.com/openvideobox/videobox/appliance/internal/self"
+	"github.com/openvideobox/videobox/appliance/internal/watch"
 	"github.com/openvideobox/videobox/display/screen"
+	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/picture"
@@ -27,8 +34,31 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// shownNumber reads the test picture's frame number off the screen.
-func shownNumber(name string) (int64, error) {
+// start runs preview on a box until the test ends.
+func start(t *testing.T, b *boxtest.Box, kinds ...kind) *preview {
+	t.Helper()
+	box, err := self.Load(b.Config, "box1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPreview(box, 100*time.Millisecond, kinds)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.run(ctx, "127.0.0.1:0") }()
+	t.Cleanup(func() { cancel(); <-done })
+	return p
+}
+
+// shownNumber reads the test picture's frame number off a screen.
+func shownNumber(img image.Image) (int64, error) {
+	var frame media.Frame
+	picture.FromImage(&frame, img)
+	size := img.Bounds().Size()
+	r := screen.New(size.X, size.Y).PictureRect(16, 9)
+	return picture.ReadNumber(&frame, picture.Rect{X: r.Min.X, Y: r.Min.Y, W: r.Dx(), H: r.Dy()})
+}
+
+func fileNumber(name string) (int64, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return 0, err
@@ -38,9 +68,7 @@ func shownNumber(name string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	var frame media.Frame
-	picture.FromImage(&frame, img)
-	return picture.ReadNumber(&frame, picture.Rect{X: 6 * 2, Y: 38 * 2, W: 208 * 2, H: 117 * 2})
+	return shownNumber(img)
 }
 
 // The screen shows the newest keyframe of the stream, and moves on.
@@ -48,44 +76,123 @@ func TestShowsTheStream(t *testing.T) {
 	b := boxtest.Start(t, "")
 	b.Capture.Leaf("signal").Set(metrics.OK, "")
 	b.Record.Leaf("recorder growing").Set(metrics.OK, "")
-	box, err := self.Load(b.Config, "box1")
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := filepath.Join(t.TempDir(), "screen.png")
-	p := newPreview(box, out, 640, 480, 100*time.Millisecond)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- p.run(ctx, "127.0.0.1:0") }()
-	defer func() { cancel(); <-done }()
+	p := start(t, b, filePanel(out, image.Pt(640, 480)))
 
 	var first int64
 	eventually(t, "the picture can be read off the screen", func() bool {
-		n, err := shownNumber(out)
+		n, err := fileNumber(out)
 		first = n
 		return err == nil && n > 0
 	})
 	eventually(t, "a later keyframe is shown", func() bool {
-		n, err := shownNumber(out)
+		n, err := fileNumber(out)
 		return err == nil && n >= first+25
 	})
-	if h := p.hop.Snapshot(); h.Frames < 2 || h.LatencyMS < 0 || h.LatencyMS > 3000 {
+	if h, ok := p.reporter.Status().Hop("screen " + out); !ok || h.Frames < 2 || h.LatencyMS < 0 || h.LatencyMS > 3000 {
 		t.Errorf("hop %+v", h)
 	}
 	b.Paused.Store(true)
 	eventually(t, "an old picture is not shown for long", func() bool {
-		_, err := shownNumber(out)
+		_, err := fileNumber(out)
 		return err != nil
 	})
 }
 
+// fake is a screen in memory.
+type fake struct {
+	mu     sync.Mutex
+	there  bool
+	fail   error
+	hang   chan struct{} // until it is closed
+	size   image.Point
+	drawn  int
+	opened int
+	closed int
+	number int64
+}
+
+func (f *fake) kind(name string) kind {
+	return kind{"device", func() []string {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !f.there {
+			return nil
+		}
+		return []string{name}
+	}, func(string) (panel, error) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.opened++
+		return f, f.fail
+	}}
+}
+
+func (f *fake) Size() image.Point { return f.size }
+func (f *fake) Close() error      { f.set(func() { f.closed++ }); return nil }
+
+func (f *fake) Draw(img *image.RGBA, _ image.Rectangle) error {
+	if f.hang != nil {
+		<-f.hang
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.drawn++
+	if n, err := shownNumber(img); err == nil {
+		f.number = n
+	}
+	return f.fail
+}
+
+func (f *fake) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+func (f *fake) get(ok func(*fake) bool) func() bool {
+	return func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return ok(f)
+	}
+}
+
+// Screens come and go; one that hangs or fails costs the others nothing.
+func TestScreensComeAndGo(t *testing.T) {
+	b := boxtest.Start(t, "")
+	good := &fake{there: true, size: image.Pt(320, 240)}
+	late := &fake{size: image.Pt(800, 480)}
+	bad := &fake{there: true, fail: errors.New("no such device"), size: image.Pt(240, 135)}
+	hangs := &fake{there: true, size: image.Pt(240, 135), hang: make(chan struct{})}
+	start(t, b, hangs.kind("a"), bad.kind("b"), good.kind("c"), late.kind("d"))
+	t.Cleanup(func() { close(hangs.hang) })
+	eventually(t, "the good one is drawn on", good.get(func(f *fake) bool { return f.drawn > 5 && f.number > 0 }))
+	late.set(func() { late.there = true })
+	eventually(t, "one that is plugged in later too", late.get(func(f *fake) bool { return f.number > 0 }))
+	late.set(func() { late.fail = errors.New("pulled out") })
+	eventually(t, "one that is pulled out is closed", late.get(func(f *fake) bool { return f.closed > 0 }))
+	late.set(func() { late.fail = nil; late.number = 0 })
+	eventually(t, "and opened again", late.get(func(f *fake) bool { return f.number > 0 && f.opened > 1 }))
+	if bad.get(func(f *fake) bool { return f.drawn > 0 || f.opened < 2 })() {
+		t.Errorf("the bad one: %+v", bad)
+	}
+	var first int64
+	good.set(func() { first = good.number })
+	eventually(t, "the good one goes on", good.get(func(f *fake) bool { return f.number > first }))
+}
+
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
 	}
+}
+
+func peer(name string, detail map[string]any, health ...metrics.Leaf) peers.Peer {
+	return peers.Peer{Program: name, Answered: time.Now(), Status: metrics.Status{Health: health, Detail: any(detail)}}
 }
 
 func TestLines(t *testing.T) {
@@ -93,45 +200,119 @@ func TestLines(t *testing.T) {
 	if l := recordingLine(down); l.Level != screen.Bad || l.Text != "record does not answer: connection refused" {
 		t.Errorf("%+v", l)
 	}
-	up := func(state metrics.State, cause string, detail map[string]any) peers.Peer {
-		return peers.Peer{Program: "x", Answered: time.Now(), Status: metrics.Status{
-			Health: []metrics.Leaf{{Name: "recorder growing", State: state, Cause: cause}, {Name: "signal", State: state, Cause: cause}},
-			Detail: any(detail),
-		}}
+	recorder := func(state metrics.State, cause string) metrics.Leaf {
+		return metrics.Leaf{Name: "recorder growing", State: state, Cause: cause}
 	}
-	if l := recordingLine(up(metrics.OK, "", map[string]any{"bytes": 1.25e9, "hours_left": 40.2})); l.Text != "1.25 GB · 40 h left" || l.Level != screen.Good {
+	if l := recordingLine(peer("record", map[string]any{"bytes": 1.25e9, "hours_left": 40.2}, recorder(metrics.OK, ""))); l.Text != "1.25 GB · 40 h left" || l.Level != screen.Good {
 		t.Errorf("%+v", l)
 	}
-	if l := recordingLine(up(metrics.Failed, "disk full", nil)); l.Text != "disk full" || l.Level != screen.Bad {
+	if l := recordingLine(peer("record", nil, recorder(metrics.Failed, "disk full"))); l.Text != "disk full" || l.Level != screen.Bad {
 		t.Errorf("%+v", l)
 	}
-	if l := signalLine(up(metrics.OK, "", map[string]any{"input": map[string]any{"width": 1280.0, "height": 720.0, "fps": 24.96}})); l.Text != "1280x720, 25.0 a second" {
+	in := map[string]any{"input": map[string]any{"width": 1280.0, "height": 720.0, "fps": 24.96,
+		"levels": map[string]any{"rms_dbfs": []any{-20.0, -30.0}, "true_peak_dbtp": []any{-3.0, -4.0}}}}
+	capture := peer("capture", in, metrics.Leaf{Name: "signal", State: metrics.OK})
+	if l := signalLine(capture); l.Text != "1280x720, 25.0 a second" {
 		t.Errorf("%+v", l)
 	}
-	lines := map[string]screen.Line{"a": {Text: "x", Level: screen.Warning}, "b": {Text: "y", Level: screen.Bad}, "c": {Text: "z", Level: screen.Bad}}
-	if l := worst(lines, "a", "b", "c"); l.Text != "b: y" || l.Level != screen.Bad {
-		t.Errorf("%+v", l)
+	if now, held := levels(capture); !slices.Equal(now, []float64{-20, -30}) || !slices.Equal(held, []float64{-3, -4}) {
+		t.Errorf("%v %v", now, held)
+	}
+	if now, held := levels(down); now != nil || held != nil {
+		t.Errorf("levels of a program that is away: %v %v", now, held)
+	}
+}
+
+func TestAlarms(t *testing.T) {
+	boxd := peer("boxd", nil, metrics.Leaf{Name: "device", State: metrics.OK}, metrics.Leaf{Name: "signal", State: metrics.Degraded, Cause: "no cable"},
+		metrics.Leaf{Name: "clock", State: metrics.Starting}, metrics.Leaf{Name: "disk space", State: metrics.Failed, Cause: "full"})
+	got := alarms(boxd, screen.State{})
+	if want := []screen.Line{{Text: "disk space: full", Level: screen.Bad}, {Text: "signal: no cable", Level: screen.Warning}}; !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+	got = alarms(peers.Peer{Error: "connection refused"}, screen.State{Stream: screen.Line{Text: "nothing is sent", Level: screen.Bad}})
+	if want := []screen.Line{{Text: "stream: nothing is sent", Level: screen.Bad}, {Text: "boxd: does not answer: connection refused", Level: screen.Warning}}; !slices.Equal(got, want) {
+		t.Errorf("without boxd: %+v", got)
+	}
+}
+
+func TestClockLine(t *testing.T) {
+	synced := watch.Newest{Stamped: true, Stamp: h264.Stamp{Flags: h264.Synced}}
+	for want, l := range map[string]screen.Line{
+		"in sync 0": clockLine(synced, peers.Peer{}), "UTC 1": clockLine(watch.Newest{}, peers.Peer{}),
+		"not in sync 2": clockLine(watch.Newest{Stamped: true}, peers.Peer{}),
+		"not in sync 3": clockLine(synced, peer("boxd", nil, metrics.Leaf{Name: "clock", State: metrics.Failed})),
+	} {
+		if got := l.Text + " " + string(rune('0'+l.Level)); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }
 
 func TestAddresses(t *testing.T) {
 	var all []net.Addr
-	for _, s := range []string{"127.0.0.1/8", "fe80::1/64", "2001:db8::1/64", "192.0.2.12/24"} {
+	for _, s := range []string{"127.0.0.1/8", "fe80::1/64", "2001:db8::1/64", "192.0.2.12/24", "192.0.2.13/24"} {
 		ip, n, err := net.ParseCIDR(s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, &net.IPNet{IP: ip, Mask: n.Mask})
 	}
-	if got := addresses(all); len(got) != 2 || got[0] != "192.0.2.12" || got[1] != "2001:db8::1" {
-		t.Errorf("%v", got)
+	if v4, v6 := addresses(all); v4 != "192.0.2.12" || v6 != "2001:db8::1" {
+		t.Errorf("%v %v", v4, v6)
+	}
+	for want, got := range map[string]string{
+		"": page("", "", "80"), "http://192.0.2.12/": page("192.0.2.12", "2001:db8::1", "80"),
+		"http://[2001:db8::1]/": page("", "2001:db8::1", "80"), "http://192.0.2.12:8101/": page("192.0.2.12", "", "8101"),
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestSystem(t *testing.T) {
+	s := newSystem(t.TempDir())
+	if l := s.link(); l.Text != "" {
+		t.Errorf("without a card: %+v", l)
+	}
+	if _, ok := s.temperature(); ok {
+		t.Error("a temperature from nowhere")
+	}
+	put := func(text string, path ...string) {
+		name := filepath.Join(append([]string{s.sys}, path...)...)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(text+"\n"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("51234", "class/thermal/thermal_zone0/temp")
+	put("1", "class/net/lo/carrier")
+	put("", "class/net/eth0/device/x")
+	for want, c := range map[string][2]string{
+		"no link": {"0", "-1"}, "1 Gbit/s": {"1", "1000"}, "2.5 Gbit/s": {"1", "2500"}, "100 Mbit/s": {"1", "100"}, "link up": {"1", ""},
+	} {
+		put(c[0], "class/net/eth0/carrier")
+		put(c[1], "class/net/eth0/speed")
+		if l := s.link(); l.Text != want || (l.Level == screen.Bad) != (want == "no link") {
+			t.Errorf("%+v, want %s", l, want)
+		}
+	}
+	if c, ok := s.temperature(); !ok || c != 51.234 {
+		t.Errorf("%v °C", c)
 	}
 }
 
 func TestParseSize(t *testing.T) {
-	for s, ok := range map[string]bool{"320x240": true, "1920x1080": true, "100x100": false, "320": false, "320x240x2": false, "x": false, "99999x9999": false} {
-		if _, _, err := parseSize(s); (err == nil) != ok {
+	for s, ok := range map[string]bool{"320x240": true, "1920x1080": true, "240x135": true, "100x100": false, "320": false, "320x240x2": false, "x": false, "99999x9999": false} {
+		if _, err := parseSize(s); (err == nil) != ok {
 			t.Errorf("%s: %v", s, err)
 		}
+	}
+}
+
+func TestNothingToDrawOnIsSaid(t *testing.T) {
+	err := cli{Size: "320x240", Interval: time.Second}.run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "--out") {
+		t.Error(err)
 	}
 }

@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/openvideobox/videobox/appliance/internal/peers"
@@ -13,36 +13,40 @@ import (
 	"github.com/openvideobox/videobox/internal/metrics"
 )
 
-// holdPeak is for how long the highest peak stays marked.
-const holdPeak = 3 * time.Second
-
-// held remembers the highest peak of the last seconds.
-type held struct {
-	peak float64
-	at   time.Time
+// scene puts together what the screens show.
+func (p *preview) scene(n watch.Newest, now time.Time) *scene {
+	boxd, capture, record := p.peers.Get("boxd"), p.peers.Get("capture"), p.peers.Get("record")
+	box := p.box.Load()
+	s := &scene{State: screen.State{
+		Room: box.Room, Role: box.Role, Name: box.Box.Name, Time: now,
+		Signal: signalLine(capture), Stream: streamLine(n, p.in.Snapshot(), capture, now), Recording: recordingLine(record),
+		Clock: clockLine(n, boxd), Version: metrics.Version(), Update: plainLeaf(boxd, "update"), Link: p.system.link(),
+	}}
+	p.network(&s.State)
+	s.Temperature = p.temperature(boxd)
+	p.choosePicture(s, n, now)
+	s.Peaks, s.Held = levels(capture)
+	s.Alarms = alarms(boxd, s.State)
+	return s
 }
 
-func (h *held) add(peak float64, now time.Time) float64 {
-	if peak >= h.peak || now.Sub(h.at) > holdPeak {
-		h.peak, h.at = peak, now
-	}
-	return h.peak
-}
-
-// state puts together what the screen shows.
-func (p *preview) state(n watch.Newest, now time.Time) screen.State {
-	capture, record, hop := p.peers.Get("capture"), p.peers.Get("record"), p.in.Snapshot()
-	s := screen.State{
-		Room: p.box.Room, Role: p.box.Role, Name: p.box.Box.Name, Time: now,
-		InSync: n.Stamped && n.Stamp.Flags&h264.Synced != 0,
-		Signal: signalLine(capture), Stream: streamLine(n, hop, capture, now), Recording: recordingLine(record),
-	}
+// network fills in the addresses, or what is waited for.
+func (p *preview) network(s *screen.State) {
 	if all, err := net.InterfaceAddrs(); err == nil {
-		s.Addresses = addresses(all)
+		s.IPv4, s.IPv6 = addresses(all)
 	}
-	if len(s.Addresses) == 0 {
-		s.Waiting = "waiting for an address"
+	_, port, _ := net.SplitHostPort(p.box.Load().Box.HTTPAddr)
+	s.Page = page(s.IPv4, s.IPv6, port)
+	switch {
+	case s.Page != "":
+	case s.Link.Level == screen.Bad:
+		s.Waiting = "plug in the network cable"
+	default:
+		s.Waiting = "waiting for an address (DHCP)"
 	}
+}
+
+func (p *preview) choosePicture(s *scene, n watch.Newest, now time.Time) {
 	switch {
 	case n.KeyTime.IsZero():
 		s.NoPicture = "the stream has brought no picture yet"
@@ -51,23 +55,44 @@ func (p *preview) state(n watch.Newest, now time.Time) screen.State {
 	case p.broken != nil:
 		s.NoPicture = p.broken.Error()
 	default:
-		s.Picture = p.image
+		s.picture = p.picture
 	}
-	if peak, ok := number(capture, "input", "peak_dbfs"); ok && capture.OK() {
-		s.Peaks, s.Held = []float64{peak}, []float64{p.peaks.add(peak, now)}
-	}
-	s.Alarm = worst(map[string]screen.Line{"signal": s.Signal, "stream": s.Stream, "recording": s.Recording}, "recording", "stream", "signal")
-	return s
 }
 
-// worst is the line that is to be seen from afar; of equals, the first.
-func worst(lines map[string]screen.Line, order ...string) (alarm screen.Line) {
-	for _, name := range order {
-		if l := lines[name]; l.Level >= screen.Warning && l.Level > alarm.Level {
-			alarm = screen.Line{Text: name + ": " + l.Text, Level: l.Level}
+// temperature is what the kernel says, judged by boxd.
+func (p *preview) temperature(boxd peers.Peer) (l screen.Line) {
+	if celsius, ok := p.system.temperature(); ok {
+		l.Text = fmt.Sprintf("%.0f °C", celsius)
+	}
+	if judged, ok := boxd.Leaf("temperature"); ok && boxd.OK() {
+		l.Level = level(judged.State)
+		if l.Level >= screen.Warning {
+			l.Text = judged.Cause
 		}
 	}
-	return alarm
+	return l
+}
+
+// alarms are all leaves of boxd that aren't well; without boxd, what is known
+// anyhow. The worst come first, else the order is boxd's.
+func alarms(boxd peers.Peer, s screen.State) (list []screen.Line) {
+	add := func(name, cause string, l screen.Level) {
+		if l >= screen.Warning {
+			list = append(list, screen.Line{Text: name + ": " + cause, Level: l})
+		}
+	}
+	if boxd.OK() {
+		for _, l := range boxd.Status.Health {
+			add(l.Name, l.Cause, level(l.State))
+		}
+	} else {
+		add("recording", s.Recording.Text, s.Recording.Level)
+		add("stream", s.Stream.Text, s.Stream.Level)
+		add("signal", s.Signal.Text, s.Signal.Level)
+		add("boxd", "does not answer: "+boxd.Error, screen.Warning)
+	}
+	slices.SortStableFunc(list, func(a, b screen.Line) int { return int(b.Level - a.Level) })
+	return list
 }
 
 func level(s metrics.State) screen.Level {
@@ -94,6 +119,32 @@ func leaf(p peers.Peer, name string) screen.Line {
 	return screen.Line{Text: l.Cause, Level: level(l.State)}
 }
 
+// plainLeaf is a leaf that not every box has.
+func plainLeaf(p peers.Peer, name string) screen.Line {
+	l, ok := p.Leaf(name)
+	if !ok || !p.OK() {
+		return screen.Line{}
+	}
+	if l.Cause == "" {
+		l.Cause = string(l.State)
+	}
+	return screen.Line{Text: l.Cause, Level: level(l.State)}
+}
+
+// clockLine is whether the clock is right, by the stream that says so itself.
+func clockLine(n watch.Newest, boxd peers.Peer) screen.Line {
+	l, ok := boxd.Leaf("clock")
+	switch {
+	case ok && boxd.OK() && level(l.State) >= screen.Warning:
+		return screen.Line{Text: "not in sync", Level: level(l.State)}
+	case !n.Stamped:
+		return screen.Line{Text: "UTC", Level: screen.Unknown}
+	case n.Stamp.Flags&h264.Synced == 0:
+		return screen.Line{Text: "not in sync", Level: screen.Warning}
+	}
+	return screen.Line{Text: "in sync"}
+}
+
 func signalLine(capture peers.Peer) screen.Line {
 	l := leaf(capture, "signal")
 	if l.Level != screen.Good {
@@ -104,9 +155,18 @@ func signalLine(capture peers.Peer) screen.Line {
 	fps, _ := number(capture, "input", "fps")
 	l.Text = "there"
 	if w > 0 && h > 0 {
-		l.Text = fmt.Sprintf("%.0fx%.0f, %.1f a second", w, h, math.Round(fps*10)/10)
+		l.Text = fmt.Sprintf("%.0fx%.0f, %.1f a second", w, h, fps)
 	}
 	return l
+}
+
+// levels are what the meters show of the sound that is sent: level over 400 ms
+// and true peak of the last 3 s, a channel each.
+func levels(capture peers.Peer) (now, held []float64) {
+	if !capture.OK() {
+		return nil, nil
+	}
+	return numbers(capture, "input", "levels", "rms_dbfs"), numbers(capture, "input", "levels", "true_peak_dbtp")
 }
 
 func streamLine(n watch.Newest, hop metrics.Hop, capture peers.Peer, now time.Time) screen.Line {
@@ -147,16 +207,27 @@ func recordingLine(record peers.Peer) screen.Line {
 	return l
 }
 
-// number finds a number in a program's own part of its status.
-func number(p peers.Peer, path ...string) (float64, bool) {
+// detail finds a value in a program's own part of its status.
+func detail(p peers.Peer, path ...string) any {
 	v := p.Status.Detail
 	for _, key := range path {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return 0, false
-		}
+		m, _ := v.(map[string]any)
 		v = m[key]
 	}
-	n, ok := v.(float64)
+	return v
+}
+
+func number(p peers.Peer, path ...string) (float64, bool) {
+	n, ok := detail(p, path...).(float64)
 	return n, ok
+}
+
+func numbers(p peers.Peer, path ...string) (list []float64) {
+	all, _ := detail(p, path...).([]any)
+	for _, v := range all {
+		if n, ok := v.(float64); ok {
+			list = append(list, n)
+		}
+	}
+	return list
 }

@@ -144,8 +144,8 @@ func (s *Screen) pictureAt(x, y, w, h, size float64, st State) {
 		}
 		b := st.Picture.Bounds()
 		to := inside(s.picture, b.Size())
-		if to.Size() == b.Size() {
-			draw.Draw(s.img, to, st.Picture, b.Min, draw.Src)
+		if spare := to.Size().Sub(b.Size()); spare.X >= 0 && spare.X < 3 && spare.Y >= 0 && spare.Y < 3 { // sizes may be even only
+			draw.Draw(s.img, image.Rectangle{to.Min, to.Min.Add(b.Size())}, st.Picture, b.Min, draw.Src)
 			return
 		}
 		draw.ApproxBiLinear.Scale(s.img, to, st.Picture, b, draw.Src, nil)

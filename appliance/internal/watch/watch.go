@@ -27,6 +27,7 @@ const readTimeout = 3 * time.Second
 type Watcher struct {
 	addr string
 	hop  *metrics.HopCounter
+	keys chan struct{}
 
 	mu  sync.Mutex
 	now Newest
@@ -44,7 +45,12 @@ type Newest struct {
 }
 
 // New returns a watcher of the stream at host:port, which counts on the hop.
-func New(addr string, hop *metrics.HopCounter) *Watcher { return &Watcher{addr: addr, hop: hop} }
+func New(addr string, hop *metrics.HopCounter) *Watcher {
+	return &Watcher{addr: addr, hop: hop, keys: make(chan struct{}, 1)}
+}
+
+// Keys gets something soon after each keyframe, for one who waits for it.
+func (w *Watcher) Keys() <-chan struct{} { return w.keys }
 
 // Run reads until the context ends, and connects again when the stream breaks.
 func (w *Watcher) Run(ctx context.Context) error {
@@ -96,6 +102,10 @@ func (w *Watcher) Video(u media.Unit) {
 	w.pts = u.PTS
 	if u.Key {
 		w.now.Keyframe, w.now.KeyTime, w.now.KeyStamp = u.Data, now, stamp
+		select {
+		case w.keys <- struct{}{}:
+		default:
+		}
 	}
 }
 
