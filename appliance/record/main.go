@@ -52,7 +52,7 @@ func (c cli) run(ctx context.Context) error {
 			return box.Watch(ctx, c.Config, c.Name, self.Follow(r))
 		},
 		recording: recording.Config{
-			Dir: c.Dir, Name: box.Box.Name, Segment: c.Segment, KeepFree: c.KeepFree << 20, Bitrate: box.Event.Video.Bitrate,
+			Dir: c.Dir, Name: box.Box.Name, Segment: c.Segment, Policy: recording.Policy{KeepFree: c.KeepFree << 20}, Bitrate: box.Event.Video.Bitrate,
 		},
 	})
 }

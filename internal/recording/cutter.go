@@ -21,6 +21,9 @@ const (
 
 // opening tells the writer to begin a file, or to go on with one.
 type opening struct {
+	boot  int64 // the stream's clock minus the host's time since boot, while it is not in sync
+	right int64 // the same once it is in sync
+
 	seq    int       // counts the openings of this run
 	name   string    // what the file's name starts with, or all of it to extend
 	stamp  time.Time // in the name; zero when it is numbered
@@ -53,8 +56,10 @@ type cutter struct {
 	joined   time.Time
 	tail     *tail // file of an earlier run that may go on
 
-	mu    sync.Mutex // for what Status reads
-	tally tally
+	mu       sync.Mutex // for what others read and set
+	tally    tally
+	observed *Observation // what was measured and not noted yet
+	off      bool         // nothing is to be recorded
 }
 
 // tally is what Status shows of the stream's side.
@@ -72,7 +77,8 @@ type tally struct {
 	skipped  uint64    // bytes of garbage
 	lastByte time.Time // when anything came
 	lastData time.Time // when something came that had not been there before
-	last     mark      // the newest frame
+	off      bool
+	last     mark // the newest frame
 	started  time.Time
 }
 
@@ -141,6 +147,10 @@ func (c *cutter) setMode(m mode) {
 
 // take decides about a group of packets.
 func (c *cutter) take(g *group) {
+	if c.isOff() {
+		c.passOver(g)
+		return
+	}
 	switch c.mode {
 	case waiting:
 		if g.key {
@@ -228,11 +238,14 @@ func (c *cutter) begin(g *group, gap *Gap) {
 		c.dropOrResume(g)
 		return
 	}
+	before := c.facts.content
 	c.end()
 	c.begun = time.Now()
 	c.facts = facts{last: c.pos.mark}
 	if gap != nil {
 		c.facts = facts{gaps: []Gap{*gap}}
+	} else {
+		c.facts.content = before.next(g.mark(c.begun).time)
 	}
 	c.afterGap = gap != nil
 	if !c.pos.known() {
@@ -260,10 +273,11 @@ func (c *cutter) opening(g *group) *opening {
 	if g.stamped {
 		synced, at = g.stamp.Flags&h264.Synced != 0, time.Unix(0, g.stamp.Program)
 	}
+	offset := at.UnixNano() - c.cfg.BootTime()
 	if !synced {
-		return &opening{seq: c.seq, name: c.cfg.Name + "-boot" + bootID()}
+		return &opening{seq: c.seq, name: c.cfg.Name + "-boot" + bootID(), boot: offset}
 	}
-	return &opening{seq: c.seq, name: c.cfg.Name, stamp: at.UTC()}
+	return &opening{seq: c.seq, name: c.cfg.Name, stamp: at.UTC(), right: offset}
 }
 
 // end tells the writer that the file in hand is complete, or that nothing will
@@ -293,6 +307,8 @@ func (c *cutter) put(g *group) {
 	c.pos.add(g, now)
 	c.out = append(c.out, g.packets...)
 	c.mu.Lock()
+	observed := c.observed
+	c.observed = nil
 	c.tally.errors += uint64(g.errors)
 	c.tally.missing += c.facts.missing - missing
 	if len(c.facts.gaps) > gaps {
@@ -302,6 +318,9 @@ func (c *cutter) put(g *group) {
 	}
 	c.tally.last, c.tally.lastData = c.pos.mark, now
 	c.mu.Unlock()
+	if observed != nil {
+		c.facts.content.observe(*observed, c.pos.mark.time)
+	}
 	if g.stamped && c.cfg.OnFrame != nil {
 		c.cfg.OnFrame(g.stamp)
 	}
@@ -338,5 +357,7 @@ func (c *cutter) send() bool {
 func (c *cutter) takeTally() tally {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.tally
+	t := c.tally
+	t.off = c.off
+	return t
 }

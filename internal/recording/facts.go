@@ -36,6 +36,7 @@ type facts struct {
 	missing     uint64
 	gaps        []Gap
 	omitted     int
+	content     content
 }
 
 // add takes the next group of the segment.
@@ -54,6 +55,9 @@ func (f *facts) add(g *group, now time.Time) {
 		f.first = m
 	}
 	f.last, f.any = m, true
+	if m.stamped {
+		f.content.frame(g.stamp.Flags, m.time)
+	}
 	f.pictures++
 }
 
@@ -76,7 +80,10 @@ func between(last, next mark, cause string) Gap {
 
 // entry makes the index entry.
 func (f *facts) entry() Entry {
-	e := Entry{
+	var e Entry
+	f.content.fill(&e)
+	e = Entry{
+		Spans: e.Spans, SpansOmitted: e.SpansOmitted, Loudness: e.Loudness,
 		Start: f.first.time, End: f.last.time,
 		Pictures: f.pictures, ContinuityErrors: f.errors, MissingFrames: f.missing,
 		Gaps: f.gaps, GapsOmitted: f.omitted,

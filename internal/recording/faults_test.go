@@ -242,7 +242,7 @@ func TestKeepsFree(t *testing.T) {
 		m, s := newMemFS(), newStreamer()
 		m.resize(1_000_000)
 		c := testConfig(m)
-		c.Queue, c.KeepFree = 50_000, 600_000
+		c.Queue, c.Policy.KeepFree = 50_000, 600_000
 		r := open(t, c)
 		play(t, r, s, 30*testRate, nil)
 		st := r.Status()

@@ -81,6 +81,11 @@ func (Disk) Space(dir string) (free, total uint64, err error) {
 
 type diskFile struct{ *os.File }
 
+// Uncache makes the next read ask the disk.
+func (f diskFile) Uncache() error {
+	return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+}
+
 // Sync leaves out what fsync would add: the time of the last change.
 func (f diskFile) Sync() error {
 	for {

@@ -29,7 +29,14 @@ type Entry struct {
 	Gaps             []Gap     `json:"gaps,omitempty"` // before the file and in it
 	GapsOmitted      int       `json:"gaps_omitted,omitempty"`
 	SHA256           string    `json:"sha256,omitempty"`
-	Open             bool      `json:"open,omitempty"` // not in the index: being written, or not indexed yet
+	Spans            []Span    `json:"spans,omitempty"`
+	SpansOmitted     int       `json:"spans_omitted,omitempty"`
+	Loudness         *Loudness `json:"loudness,omitempty"`
+	BootClock        int64     `json:"boot_clock_ns,omitempty"` // the stream's clock minus the host's time since boot, where the clock was not in sync
+	Renamed          string    `json:"renamed,omitempty"`       // the name it would have had by a clock in sync
+	Verified         time.Time `json:"verified,omitzero"`       // when its bytes were last read back and were right
+	Acknowledged     time.Time `json:"acknowledged,omitzero"`   // not in the index: somebody has a copy
+	Open             bool      `json:"open,omitempty"`          // not in the index: being written, or not indexed yet
 }
 
 // Gap is a piece of the stream that is not there.
@@ -123,6 +130,10 @@ func List(fsys FS, dir, name string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	acks, err := loadAcks(fsys, dir, name)
+	if err != nil {
+		return nil, err
+	}
 	files, err := recordings(fsys, dir, name)
 	if err != nil {
 		return nil, err
@@ -132,6 +143,9 @@ func List(fsys FS, dir, name string) ([]Entry, error) {
 		e, ok := indexed[f.name]
 		if !ok || e.Bytes != f.size {
 			e = Entry{File: f.name, Start: f.nameTime(), End: f.changed, Bytes: f.size, Open: true}
+		}
+		if a, ok := acks[f.name]; ok && e.SHA256 != "" && a.SHA256 == e.SHA256 {
+			e.Acknowledged = a.At
 		}
 		list = append(list, e)
 	}

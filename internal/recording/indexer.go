@@ -25,27 +25,38 @@ const indexQueue = 64
 type indexer struct {
 	cfg  Config
 	dir  string
-	jobs chan Entry
+	jobs chan job
 	stop chan struct{} // what takes long is left to the next start
 	done chan struct{}
 
 	again []Entry // what failed
 
-	mu  sync.Mutex
-	err error // of the newest file
+	mu       sync.Mutex
+	err      error // of the newest file
+	readback *ReadBack
 }
 
 func newIndexer(cfg Config, dir string) *indexer {
 	return &indexer{
 		cfg: cfg, dir: dir,
-		jobs: make(chan Entry, indexQueue), stop: make(chan struct{}), done: make(chan struct{}),
+		jobs: make(chan job, indexQueue), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 }
 
+// job is a closed file, or the offset of a clock that is right now.
+type job struct {
+	entry  Entry
+	offset int64
+	began  bool // the file has only begun
+}
+
 // add takes a closed file; without a checksum its facts are read from it.
-func (x *indexer) add(e Entry) {
+func (x *indexer) add(e Entry) { x.send(job{entry: e}) }
+
+func (x *indexer) send(j job) {
+	e := j.entry
 	select {
-	case x.jobs <- e:
+	case x.jobs <- j:
 	default:
 		x.mu.Lock()
 		x.err = errors.New("the index does not keep up")
@@ -63,8 +74,8 @@ func (x *indexer) run(unindexed []string) {
 		x.drain()
 		x.index(Entry{File: name})
 	}
-	for e := range x.jobs {
-		x.index(e)
+	for j := range x.jobs {
+		x.do(j)
 	}
 }
 
@@ -72,13 +83,29 @@ func (x *indexer) run(unindexed []string) {
 func (x *indexer) drain() {
 	for {
 		select {
-		case e, ok := <-x.jobs:
+		case j, ok := <-x.jobs:
 			if !ok {
 				return
 			}
-			x.index(e)
+			x.do(j)
 		default:
 			return
+		}
+	}
+}
+
+func (x *indexer) do(j job) {
+	switch {
+	case j.began:
+		x.noteBootClock(j.entry.File, j.offset)
+	case j.offset != 0:
+		if err := x.correct(j.offset); err != nil {
+			x.cfg.Log.Error("recording: times are not corrected", "error", err)
+		}
+	default:
+		x.index(j.entry)
+		if x.cfg.ReadBack && j.entry.SHA256 != "" {
+			x.verify(j.entry)
 		}
 	}
 }
@@ -118,41 +145,19 @@ func (x *indexer) one(e Entry) error {
 		}
 		e.Gaps = append(before, e.Gaps...)
 	}
+	if e.BootClock == 0 {
+		e.BootClock = x.bootClockOf(e.File)
+	}
 	return x.append(e)
 }
 
-// append writes one line and flushes it. A line that an earlier power cut tore
-// is ended first.
+// append writes one line and flushes it.
 func (x *indexer) append(e Entry) error {
 	line, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	f, err := x.cfg.FS.OpenFile(filepath.Join(x.dir, IndexName(x.cfg.Name)), os.O_RDWR|os.O_CREATE)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	end, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err
-	}
-	var last [1]byte
-	if end > 0 {
-		if _, err := f.ReadAt(last[:], end-1); err != nil {
-			return err
-		}
-		if last[0] != '\n' {
-			line = append([]byte{'\n'}, line...)
-		}
-	}
-	if _, err := f.Write(append(line, '\n')); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	return x.cfg.FS.SyncDir(x.dir)
+	return appendLines(x.cfg.FS, x.dir, IndexName(x.cfg.Name), append(line, '\n'))
 }
 
 // scanFile reads a whole file for its facts and its checksum.

@@ -207,7 +207,7 @@ func TestTornTail(t *testing.T) {
 			{"nothing", func() []byte { return nil }, 0},
 		} {
 			m := left.copy()
-			m.files[names[0]] = &memFile{torn.tear(), f.changed}
+			m.files[names[0]] = &memFile{data: torn.tear(), changed: f.changed}
 			r := open(t, testConfig(m))
 			synctest.Wait()
 			if torn.want == 0 {

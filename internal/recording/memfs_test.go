@@ -27,6 +27,7 @@ type memFS struct {
 
 type memFile struct {
 	data    []byte
+	pretend int64 // bytes more, of which only the number is kept
 	changed time.Time
 }
 
@@ -38,7 +39,7 @@ func (m *memFS) copy() *memFS {
 	defer m.mu.Unlock()
 	c := newMemFS()
 	for name, f := range m.files {
-		c.files[name] = &memFile{bytes.Clone(f.data), f.changed}
+		c.files[name] = &memFile{bytes.Clone(f.data), f.pretend, f.changed}
 	}
 	return c
 }
@@ -70,7 +71,7 @@ func (m *memFS) resize(n int64) {
 
 func (m *memFS) used() (n int64) {
 	for _, f := range m.files {
-		n += int64(len(f.data))
+		n += int64(len(f.data)) + f.pretend
 	}
 	return n
 }
@@ -241,7 +242,7 @@ type memInfo struct {
 }
 
 func (f *memFile) info(name string) fs.FileInfo {
-	return memInfo{filepath.Base(name), int64(len(f.data)), f.changed}
+	return memInfo{filepath.Base(name), int64(len(f.data)) + f.pretend, f.changed}
 }
 
 func (i memInfo) Name() string       { return i.name }

@@ -17,6 +17,7 @@ type item struct {
 	before, last mark // the newest frame before the data, and in it
 	end          *facts
 	index        string // a file that an earlier run left
+	close        bool   // the file in hand, if there still is one
 }
 
 // queue lies between the stream and the disk. Its bytes are bounded; openings

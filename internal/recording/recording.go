@@ -43,17 +43,20 @@ const (
 
 // Config says what is recorded where.
 type Config struct {
-	Dir      string        // files go to Dir/Name/
-	Name     string        // of the stream: letters, digits, dot, dash, underscore
-	Segment  time.Duration // a new file at the first keyframe after it
-	Flush    time.Duration // at most this long between fdatasyncs
-	Bitrate  int           // of the stream, bit/s, for the queue and the hours left before they are measured
-	Queue    int           // bytes of stream held in memory; 0: 5 s at Bitrate, at least MinQueue
-	KeepFree uint64        // bytes of disk to leave free: below it recording stops
+	Dir     string        // files go to Dir/Name/
+	Name    string        // of the stream: letters, digits, dot, dash, underscore
+	Segment time.Duration // a new file at the first keyframe after it
+	Flush   time.Duration // at most this long between fdatasyncs
+	Bitrate int           // of the stream, bit/s, for the queue and the hours left before they are measured
+	Queue   int           // bytes of stream held in memory; 0: 5 s at Bitrate, at least MinQueue
+	Policy  Policy        // what may go when the disk is full
 
 	FS     FS           // nil: the operating system's
 	Synced func() bool  // whether this host's clock may name files of streams without stamps; nil: it may
 	Log    *slog.Logger // nil: slog.Default
+	// ReadBack has each finished file read back from the disk and compared.
+	ReadBack bool
+	BootTime func() int64 // ns since the host's start; nil: CLOCK_BOOTTIME
 
 	// OnFrame, when set, hears of every frame that is recorded and carries a
 	// stamp, in Write's goroutine.
@@ -86,6 +89,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Synced == nil {
 		c.Synced = func() bool { return true }
+	}
+	if c.BootTime == nil {
+		c.BootTime = bootTime
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()

@@ -13,6 +13,9 @@ import (
 func (w *writer) look() {
 	free, total, err := w.space()
 	now := time.Now()
+	if err == nil {
+		free = w.tidy(free, now)
+	}
 	w.mu.Lock()
 	s := &w.state
 	if s.spaceOK = err == nil; s.spaceOK {
@@ -27,13 +30,35 @@ func (w *writer) look() {
 		w.counted, w.looked = s.bytes, now
 	}
 	w.mu.Unlock()
-	if err == nil && w.file != nil && free < w.cfg.KeepFree {
+	if err == nil && w.file != nil && free < w.cfg.Policy.KeepFree {
 		w.flush()
 		if w.file != nil {
 			w.fail(w.tooFull(free), w.last)
 		}
 	}
 }
+
+// tidyInterval is how often files are listed for the policy while there is room.
+const tidyInterval = time.Minute
+
+// tidy lets the policy delete: as soon as room gets short, and now and then for
+// what has been kept for long enough. It returns what is free then.
+func (w *writer) tidy(free uint64, now time.Time) uint64 {
+	want := w.reserve()
+	if free >= w.cfg.Policy.KeepFree+want && now.Sub(w.listed) < tidyInterval {
+		return free
+	}
+	w.listed = now
+	after, err := w.makeRoom(free, want)
+	if err != nil {
+		w.cfg.Log.Warn("recording: making room", "error", err)
+	}
+	return after
+}
+
+// reserve is how much room there should be: what can come before the next look,
+// and what waits in memory.
+func (w *writer) reserve() uint64 { return 2 * uint64(w.cfg.Queue) }
 
 // space asks the nearest directory that is there.
 func (w *writer) space() (free, total uint64, err error) {
@@ -49,14 +74,20 @@ func (w *writer) space() (free, total uint64, err error) {
 // kept free. A disk that can't tell is tried.
 func (w *writer) spaceFor(n uint64) error {
 	free, _, err := w.space()
-	if err != nil || free >= w.cfg.KeepFree+n {
+	if err == nil && free < w.cfg.Policy.KeepFree+n {
+		if free, err = w.makeRoom(free, n); err != nil {
+			w.cfg.Log.Warn("recording: making room", "error", err)
+			return nil
+		}
+	}
+	if err != nil || free >= w.cfg.Policy.KeepFree+n {
 		return nil
 	}
 	return w.tooFull(free)
 }
 
 func (w *writer) tooFull(free uint64) error {
-	return fmt.Errorf("%w: %s free, %s are to be kept", errFull, size(free), size(w.cfg.KeepFree))
+	return fmt.Errorf("%w: %s free, %s are to be kept", errFull, size(free), size(w.cfg.Policy.KeepFree))
 }
 
 // size writes a number of bytes for people.

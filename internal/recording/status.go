@@ -26,6 +26,7 @@ const (
 type Status struct {
 	State            State     `json:"state"`
 	Cause            string    `json:"cause,omitempty"`
+	Off              bool      `json:"off"` // somebody switched it off
 	Dir              string    `json:"dir"`
 	File             string    `json:"file,omitempty"`
 	FileBytes        int64     `json:"file_bytes"`
@@ -47,8 +48,11 @@ type Status struct {
 	StreamAgeMS      float64   `json:"stream_age_ms"`    // since the last new data; -1 before the first
 	FreeBytes        uint64    `json:"free_bytes"`
 	TotalBytes       uint64    `json:"total_bytes"`
-	HoursLeft        float64   `json:"hours_left"` // at the present rate; -1 unknown
+	ReleasableBytes  uint64    `json:"releasable_bytes"` // of acknowledged files, which go when room is needed
+	Deleted          uint64    `json:"deleted"`          // files, by the disk policy
+	HoursLeft        float64   `json:"hours_left"`       // at the present rate; -1 unknown
 	IndexError       string    `json:"index_error,omitempty"`
+	ReadBack         *ReadBack `json:"read_back,omitempty"`
 }
 
 // Status tells how the recording is doing. It never waits for the disk.
@@ -60,15 +64,17 @@ func (r *Recorder) Status() Status {
 		Segments: t.segments, Frame: t.last.frame, ContinuityErrors: t.errors, MissingFrames: t.missing,
 		Gaps: t.gaps, LastGap: t.lastGap, LostBytes: t.lost + w.lost, GarbageBytes: t.skipped,
 		QueueLimit: r.cfg.Queue, Flushed: w.flushed, FlushAgeMS: age(now, w.flushed), StreamAgeMS: age(now, t.lastData),
-		FreeBytes: w.free, TotalBytes: w.total, HoursLeft: -1,
+		FreeBytes: w.free, TotalBytes: w.total, ReleasableBytes: w.releasable, Deleted: w.deleted, HoursLeft: -1,
+		Off: t.off,
 	}
 	s.QueuedBytes, s.QueuePeak = r.queue.fill()
 	if rate := max(w.rate, float64(r.cfg.Bitrate)/8); rate > 0 && w.spaceOK {
-		s.HoursLeft = float64(w.free-min(w.free, r.cfg.KeepFree)) / rate / 3600
+		s.HoursLeft = float64(w.free-min(w.free, r.cfg.Policy.KeepFree)+w.releasable) / rate / 3600
 	}
 	if err := r.writer.index.failure(); err != nil {
 		s.IndexError = err.Error()
 	}
+	s.ReadBack = r.writer.index.lastReadBack()
 	s.State, s.Cause = judge(now, &s, t, w)
 	return s
 }
@@ -92,10 +98,14 @@ func judge(now time.Time, s *Status, t tally, w writerState) (State, string) {
 		busy = now.Sub(w.busy)
 	}
 	switch {
+	case t.off:
+		return Degraded, causeOff
 	case w.failed != nil:
 		return Failed, w.failed.cause
 	case t.mode == dropping:
 		return Failed, t.gapCause
+	case s.ReadBack != nil && s.ReadBack.Error != "":
+		return Failed, s.ReadBack.File + ": " + s.ReadBack.Error
 	case silent > patience && now.Sub(t.lastByte) < patience:
 		return Failed, fmt.Sprintf("the stream has brought nothing new for %.0f s", silent.Seconds())
 	case silent > patience && t.lastData.IsZero():

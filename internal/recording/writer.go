@@ -32,17 +32,23 @@ type writer struct {
 	queue *queue
 	index *indexer
 	done  chan struct{}
+	// choose is the policy's.
+	choose func(files []candidate, free, want uint64, now time.Time) string
 
-	file    File // nil between files
-	name    string
-	seq     int
-	size    int64     // whole packets that were written
-	sum     hash.Hash // nil when the file began in an earlier run
-	dirty   bool
-	last    mark   // the newest frame in what was written
-	gaps    []Gap  // before the file
-	counted uint64 // bytes written at the last look at the space
-	looked  time.Time
+	file      File // nil between files
+	name      string
+	seq       int
+	size      int64     // whole packets that were written
+	sum       hash.Hash // nil when the file began in an earlier run
+	dirty     bool
+	last      mark   // the newest frame in what was written
+	gaps      []Gap  // before the file
+	boot      int64  // of the opening
+	corrected bool   // files of this boot have been looked through
+	unclear   bool   // files of this run wait for the clock to be right
+	counted   uint64 // bytes written at the last look at the space
+	looked    time.Time
+	listed    time.Time // when files were last listed for the policy
 
 	mu    sync.Mutex
 	state writerState
@@ -63,6 +69,9 @@ type writerState struct {
 	free    uint64
 	total   uint64
 	spaceOK bool
+
+	releasable uint64 // bytes of acknowledged files
+	deleted    uint64 // files, by the policy
 }
 
 // failure is why there is no file.
@@ -77,7 +86,7 @@ type failure struct {
 var errFull = errors.New("disk full")
 
 func newWriter(cfg Config, dir string, q *queue) *writer {
-	return &writer{cfg: cfg, dir: dir, queue: q, done: make(chan struct{}), index: newIndexer(cfg, dir)}
+	return &writer{cfg: cfg, dir: dir, queue: q, done: make(chan struct{}), index: newIndexer(cfg, dir), choose: cfg.Policy.choose}
 }
 
 func (w *writer) start(unindexed []string) {
@@ -158,6 +167,8 @@ func (w *writer) step(it item) {
 		w.open(it.open)
 	case it.end != nil:
 		w.finish(it.end)
+	case it.close:
+		w.finish(nil)
 	case it.index != "":
 		w.index.add(Entry{File: it.index})
 	default:
@@ -193,10 +204,26 @@ func (w *writer) open(o *opening) {
 		return
 	}
 	w.cfg.Log.Info("recording: file begins", "file", w.name)
+	w.noteClock(o)
 	w.mu.Lock()
 	w.state.failed, w.state.full = nil, false
 	w.state.file, w.state.size = w.name, w.size
 	w.mu.Unlock()
+}
+
+// noteClock remembers what will tell the time of a file that has none yet, and
+// has those before it corrected once that is known. A run's first file with a
+// time does the same for runs before it.
+func (w *writer) noteClock(o *opening) {
+	w.boot = o.boot
+	switch {
+	case o.boot != 0:
+		w.unclear = true
+		w.index.send(job{entry: Entry{File: w.name}, offset: o.boot, began: true})
+	case o.right != 0 && (w.unclear || !w.corrected):
+		w.unclear, w.corrected = false, true
+		w.index.send(job{offset: o.right})
+	}
 }
 
 // create makes a file that was not there. Two starts within a second must not
@@ -286,9 +313,10 @@ func (w *writer) finish(f *facts) {
 	if w.file == nil {
 		return
 	}
-	e := Entry{File: w.name, Gaps: w.gaps}
+	e := Entry{File: w.name, Gaps: w.gaps, BootClock: w.boot}
 	if f != nil && w.sum != nil {
 		e = f.entry()
+		e.BootClock = w.boot
 		e.File, e.Bytes, e.SHA256 = w.name, w.size, fmt.Sprintf("%x", w.sum.Sum(nil))
 	}
 	err := w.file.Close()
@@ -353,7 +381,7 @@ func (w *writer) ready() bool {
 	if s.failed == nil {
 		return true
 	}
-	if s.full && s.spaceOK && s.free < w.cfg.KeepFree+uint64(w.cfg.Queue) {
+	if s.full && s.spaceOK && s.free < w.cfg.Policy.KeepFree+uint64(w.cfg.Queue) {
 		return false
 	}
 	return !time.Now().Before(s.retryAt)

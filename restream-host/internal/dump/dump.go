@@ -35,7 +35,7 @@ func Run(ctx context.Context, e *event.Event, d event.Dumper, reporter *metrics.
 	g := run.NewGroup(ctx)
 	for _, s := range e.Streams() {
 		rec, err := recording.New(recording.Config{
-			Dir: d.Dir, Name: s.Name, Segment: recordingLength, KeepFree: uint64(d.KeepFree),
+			Dir: d.Dir, Name: s.Name, Segment: recordingLength, Policy: recording.Policy{KeepFree: uint64(d.KeepFree)},
 			Bitrate: e.Video.Bitrate + e.Audio.Bitrate, Log: log,
 		})
 		if err != nil {
