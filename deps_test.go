@@ -20,7 +20,7 @@ const module = "github.com/openvideobox/videobox/"
 // path counts. internal/clock may be imported by all but those with no entry.
 var allowed = map[string][]string{
 	"internal/media":     {},
-	"internal/clock":     {},
+	"internal/clock":     {"internal/clock"},
 	"internal/h264":      {"internal/adts"},
 	"internal/adts":      {"internal/h264"},
 	"internal/codec":     {"internal/codec", "internal/media"},
