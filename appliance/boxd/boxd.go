@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/openvideobox/videobox/appliance/boxd/internal/perm"
 	"github.com/openvideobox/videobox/appliance/internal/peers"
 	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/appliance/internal/watch"
@@ -117,6 +118,7 @@ type detail struct {
 	Capture    peers.Peer   `json:"capture"`
 	Record     peers.Peer   `json:"record"`
 	Recordings bool         `json:"recordings"` // can be fetched: credentials are set
+	Perm       *perm.Result `json:"perm,omitempty"`
 }
 
 type addresses struct {
@@ -132,5 +134,6 @@ func (s *server) detail() detail {
 		Address: addresses{"tcp://" + b.StreamAddr, "tcp://" + b.BufferedAddr, "http://" + b.HTTPAddr, b.Multicast},
 		Stream:  s.streamDetail(), Capture: s.peers.Get("capture"), Record: s.peers.Get("record"),
 		Recordings: s.files.lock.usable(),
+		Perm:       perm.Read(perm.File),
 	}
 }

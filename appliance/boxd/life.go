@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/openvideobox/videobox/appliance/boxd/internal/perm"
 	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/internal/run"
 )
@@ -18,6 +19,7 @@ func life() []part {
 
 // run is boxd: the page of the box, and on an image its life.
 func (c cli) run(ctx context.Context) error {
+	perm.Start(ctx, slog.Default()) // before anything writes to /perm
 	g := run.NewGroup(ctx)
 	if c.Name == self.Auto {
 		for _, p := range life() {

@@ -24,7 +24,7 @@ import (
 // npm packages are pinned by the registry's own SHA-512.
 var (
 	packagesToRun  = []string{"ca-certificates", "gcc", "g++", "libc6-dev", "libx264-dev", "libopenh264-dev", "libjpeg62-turbo-dev", "ffmpeg"}
-	packagesToTest = []string{"chromium", "mtools", "dosfstools"}
+	packagesToTest = []string{"chromium", "mtools", "dosfstools", "e2fsprogs"}
 
 	// The image's programs are for arm64 and static; their libraries are
 	// Debian's of that architecture, beside the host's own.
@@ -32,7 +32,10 @@ var (
 		"gcc-aarch64-linux-gnu", "g++-aarch64-linux-gnu", "e2fsprogs",
 		"libx264-dev:arm64", "libopenh264-dev:arm64", "libjpeg62-turbo-dev:arm64",
 	}
-	packagesForVM = []string{"qemu-system-arm", "qemu-utils", "e2fsprogs"}
+	// unpackedForImage go into .cache/debian-arm64 rather than onto this host,
+	// which has its own: programs that the image takes as they are.
+	unpackedForImage = []string{"e2fsck-static:arm64"}
+	packagesForVM    = []string{"qemu-system-arm", "qemu-utils", "e2fsprogs"}
 )
 
 type npmPackage struct {
@@ -67,6 +70,11 @@ type depsCmd struct {
 func (c depsCmd) Run(ctx context.Context) error {
 	if err := installPackages(ctx, c.packages()); err != nil {
 		return err
+	}
+	if c.Image {
+		if err := unpackPackages(ctx, unpackedForImage, ".cache/debian-arm64"); err != nil {
+			return err
+		}
 	}
 	if !c.toRun() {
 		return nil

@@ -51,6 +51,14 @@ var image = []Notice{
 		Text:      "GPL-3.0",
 	},
 	{
+		Name: "e2fsprogs", Version: "1.47.0", Licence: "GPL-2.0-only AND LGPL-2.0-only AND BSD-3-Clause AND MIT",
+		Source:    "https://e2fsprogs.sourceforge.net/",
+		Use:       "image: e2fsck, a program of its own, repairs the file system of the card",
+		Copyright: "Copyright (C) 1993-2023 Theodore Ts'o <tytso@mit.edu> and others",
+		Extra:     debianSource,
+		Text:      "GPL-2.0",
+	},
+	{
 		Name: "gokrazy/gokrazy", Licence: "BSD-3-Clause",
 		Source:    "https://pkg.go.dev/github.com/gokrazy/gokrazy",
 		Use:       "image: init, and dhcp for the address",

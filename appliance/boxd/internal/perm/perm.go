@@ -67,7 +67,8 @@ func Start(ctx context.Context, log *slog.Logger) *Task {
 	if !onBox() {
 		return nil
 	}
-	_ = os.Chdir("/") // init starts programs in /perm, which could not be unmounted
+	_ = os.Remove(File) // of an earlier boxd: it says when this one is done
+	_ = os.Chdir("/")   // init starts programs in /perm, which could not be unmounted
 	t := &Task{done: make(chan struct{}), now: Result{State: Working, Text: "looking at the card"}}
 	go t.run(ctx, log)
 	return t
@@ -142,6 +143,19 @@ func writeResult(name string, r Result) error {
 		return err
 	}
 	return os.Rename(part, name)
+}
+
+// Read reads a result, or nil while there is none.
+func Read(name string) *Result {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil
+	}
+	r := &Result{}
+	if json.Unmarshal(b, r) != nil {
+		return nil
+	}
+	return r
 }
 
 // machine is what preparing does to the system that it runs on.
