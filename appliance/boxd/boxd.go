@@ -37,7 +37,7 @@ func newServer(box self.Self, recordings string) *server {
 		"capture": box.Box.StatusAddr("capture"),
 		"record":  box.Box.StatusAddr("record"),
 	})
-	s.health = newHealth(s.reporter)
+	s.health = newHealth(s, recordings)
 	s.preview = &preview{stream: s.stream}
 	s.files = &files{dir: recordings, name: box.Box.Name, lock: newLock(box.Event.Secrets.Box)}
 	s.proxy = &proxy{addr: box.StreamAddr(), room: make(chan struct{}, maxProxied)}
@@ -76,7 +76,7 @@ type part struct {
 func (s *server) parts() []part {
 	return []part{
 		{"stream", s.stream.Run},
-		{"programs", func(ctx context.Context) error { return s.peers.Run(ctx, s.judge) }},
+		{"programs", func(ctx context.Context) error { return s.peers.Run(ctx, s.health.look) }},
 	}
 }
 
@@ -94,6 +94,9 @@ func (s *server) handler() http.Handler {
 	mux.Handle("GET /licenses", notices.Handler())
 	mux.Handle("GET /licenses/", notices.Handler())
 	mux.Handle("GET /recordings/", s.files.handler())
+	for _, method := range []string{"GET", "PUT"} {
+		mux.Handle(method+" /api/bitrate", bitrate(s.files.lock, s.box.Box.StatusAddr("capture")))
+	}
 	for _, path := range []string{"/update/", "/reboot", "GET /log"} {
 		mux.Handle(path, system(s.files.lock, initSocket))
 	}

@@ -149,13 +149,16 @@ func TestEverythingElseIsDown(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &s); err != nil {
 			t.Fatal(err)
 		}
-		red := 0
+		states := map[string]metrics.State{}
 		for _, l := range s.Health {
-			if l.State == metrics.Failed && strings.Contains(l.Cause, "does not answer") {
-				red++
+			states[l.Name] = l.State
+			if (l.State == metrics.Failed || l.State == metrics.Unknown) && l.Cause == "" {
+				t.Errorf("no cause: %+v", l)
 			}
 		}
-		return red == 5 && s.State == metrics.Failed && len(s.Health) == 7
+		return states["stream growing"] == metrics.Failed && states["recorder growing"] == metrics.Degraded &&
+			states["device"] == metrics.Unknown && states["signal"] == metrics.Unknown && states["encoder"] == metrics.Unknown &&
+			states["network link"] == metrics.NotApplicable && s.State == metrics.Failed && len(s.Health) == 10
 	})
 	for _, tt := range []struct {
 		path   string
@@ -164,7 +167,7 @@ func TestEverythingElseIsDown(t *testing.T) {
 	}{
 		{"/", 200, "capture does not answer"},
 		{"/api/page", 200, `"does not answer`},
-		{"/healthz", 503, ""},
+		{"/healthz", 503, "failed: stream"},
 		{"/metrics", 200, "videobox_"},
 		{"/preview.jpg", 503, "There is no picture: "},
 		{"/stream.ts", 503, "The stream cannot be read: "},

@@ -1,130 +1,140 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
+	"github.com/openvideobox/videobox/appliance/boxd/internal/board"
 	"github.com/openvideobox/videobox/appliance/internal/peers"
-	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/metrics"
 )
 
-// streamPatience is for how long the stream may bring no frame.
-const streamPatience = 2 * time.Second
+// settling is for how long after its start boxd doesn't know yet what stands
+// still.
+const settling = 5 * time.Second
 
-// health is the box's health tree: leaves with fixed names, whatever runs.
+// scene is what a round of looking has seen; the leaves are judged from it, all
+// of them from the same.
+type scene struct {
+	role                                 string        // of the box in its room
+	up                                   time.Duration // of boxd
+	capture, record                      peers.Peer
+	stream                               streamDetail
+	files                                fileGrowth
+	excused                              bool // the recorder, a moment ago, by another leaf's fault
+	disk                                 metrics.Finding
+	clock, temperature, voltage, network metrics.Finding
+}
+
+// tree is the health of a box: fixed names, whatever runs. A leaf is red
+// (failed) when the fault is its own. What follows from another leaf's fault is
+// not: it is unknown, or degraded if it is known to do less, and names the
+// other. So one fault makes one leaf red:
+//
+//	device          →  signal unknown
+//	stream growing  →  recorder growing degraded
+//	disk space      →  recorder growing degraded
+//	capture away    →  device, signal, encoder unknown
+var tree = []struct {
+	name string
+	look func(*scene) metrics.Finding
+}{
+	{"device", device},
+	{"signal", signal},
+	{"encoder", encoder},
+	{"stream growing", streamGrowing},
+	{"recorder growing", recorderGrowing},
+	{"disk space", func(s *scene) metrics.Finding { return s.disk }},
+	{"clock", func(s *scene) metrics.Finding { return s.clock }},
+	{"temperature", func(s *scene) metrics.Finding { return s.temperature }},
+	{"voltage", func(s *scene) metrics.Finding { return s.voltage }},
+	{"network link", func(s *scene) metrics.Finding { return s.network }},
+}
+
+// health looks at the box and keeps what it finds in the reporter's leaves.
 type health struct {
-	device, signal, encoder *metrics.LeafState
-	stream, recorder        *metrics.LeafState
-	disk, clock             *metrics.LeafState
+	s       *server
+	board   board.Board
+	started time.Time
+	files   *watchedFiles
+	leaves  []*metrics.LeafState // as in tree
+	excused time.Time            // when the recorder last stood still by another leaf's fault
 }
 
-func newHealth(r *metrics.Reporter) *health {
-	return &health{
-		device: r.Leaf("device"), signal: r.Leaf("signal"), encoder: r.Leaf("encoder"),
-		stream: r.Leaf("stream growing"), recorder: r.Leaf("recorder growing"),
-		disk: r.Leaf("disk space"), clock: r.Leaf("clock"),
+func newHealth(s *server, recordings string) *health {
+	h := &health{s: s, board: board.System, started: time.Now(), files: newWatchedFiles(recordings, s.box.Box.Name)}
+	for _, l := range tree {
+		h.leaves = append(h.leaves, s.reporter.Leaf(l.name))
+	}
+	return h
+}
+
+// look brings the leaves up to date; it is called once a second.
+func (h *health) look() {
+	now := h.see()
+	if now.files.still > filePatience && now.follows() != "" {
+		h.excused = time.Now()
+	}
+	now.excused = time.Since(h.excused) < filePatience+settling
+	for i, l := range tree {
+		h.leaves[i].Found(l.look(&now))
 	}
 }
 
-// judge brings the health tree up to date.
-func (s *server) judge() {
-	h := s.health
-	capture, record := s.peers.Get("capture"), s.peers.Get("record")
-	h.device.Set(leafOf(capture, "device"))
-	h.signal.Set(leafOf(capture, "signal"))
-	h.encoder.Set(leafOf(capture, "encoder"))
-	h.recorder.Set(leafOf(record, "recorder growing"))
-	h.disk.Set(leafOf(record, "disk space"))
-	d := s.streamDetail()
-	h.stream.Set(judgeStream(d))
-	h.clock.Set(judgeClock(d))
+func (h *health) see() scene {
+	s := h.s
+	v := scene{
+		role: s.box.Role, up: time.Since(h.started),
+		capture: s.peers.Get("capture"), record: s.peers.Get("record"), stream: s.streamDetail(),
+		temperature: h.board.Temperature(h.found("temperature").State), voltage: h.board.Voltage(),
+		files: h.files.look(time.Now()),
+	}
+	v.disk = h.space(v.record)
+	v.clock = judgeClock(v.stream)
+	v.network = h.network()
+	return v
 }
 
-// leafOf passes on what a program says of itself, or that it says nothing.
-func leafOf(p peers.Peer, name string) (metrics.State, string) {
-	if !p.OK() {
-		return metrics.Failed, p.Program + " does not answer: " + p.Error
+// found is a leaf as it is now.
+func (h *health) found(name string) metrics.Leaf {
+	for _, l := range h.leaves {
+		if leaf := l.Snapshot(); leaf.Name == name {
+			return leaf
+		}
 	}
-	l, ok := p.Leaf(name)
-	if !ok {
-		return metrics.Starting, p.Program + " does not say yet"
-	}
-	return l.State, l.Cause
+	return metrics.Leaf{}
 }
 
-func judgeStream(d streamDetail) (metrics.State, string) {
+// network has no say where nobody needs a cable: in a chain on one host.
+func (h *health) network() metrics.Finding {
+	if addr := h.s.box.Box.StreamAddr; addr == h.s.box.StreamAddr() {
+		return metrics.Finding{State: metrics.NotApplicable, Cause: "not applicable: this box's address is " + h.s.box.Box.Address + ", which needs no network"}
+	}
+	return h.board.Network()
+}
+
+// keepFree is what record keeps free when it can't be asked: its flag's default.
+const keepFree = 512 << 20
+
+// space looks at the disk itself; record only says how much it leaves free.
+func (h *health) space(record peers.Peer) metrics.Finding {
+	r := board.Recording{Keep: keepFree, Rate: float64(h.s.box.Event.Video.Bitrate) / 8}
+	if keep := number(record, "keep_free_bytes"); keep > 0 {
+		r.Keep = uint64(keep)
+	}
+	r.Rate = max(r.Rate, number(record, "bits_per_second")/8)
+	space, err := board.SpaceOf(h.files.dir)
+	if free := number(record, "releasable_bytes"); free > 0 && err == nil { // record deletes what it may when it needs room
+		space.Free = min(space.Free+uint64(free), space.Total)
+	}
+	return board.Disk(space, err, r)
+}
+
+func judgeClock(d streamDetail) metrics.Finding {
 	switch {
-	case d.FrameAgeMS < 0:
-		return metrics.Failed, "no frame has come yet"
-	case d.FrameAgeMS > float64(streamPatience.Milliseconds()):
-		return metrics.Failed, fmt.Sprintf("no frame for %.0f s", d.FrameAgeMS/1000)
-	case d.Picture == showsSlate:
-		return metrics.Degraded, "sends the slate"
-	}
-	return metrics.OK, ""
-}
-
-func judgeClock(d streamDetail) (metrics.State, string) {
-	switch {
-	case d.FrameAgeMS < 0 || !d.Stamped:
-		return metrics.Starting, "no frame has told yet"
-	case d.FrameAgeMS > float64(streamPatience.Milliseconds()):
-		return metrics.Degraded, "unknown: no frame tells"
+	case !d.flows() || !d.Stamped:
+		return metrics.Finding{State: metrics.Unknown, Cause: "unknown: no frame tells"}
 	case !d.Synced:
-		return metrics.Degraded, "not in sync: no time server has answered"
+		return metrics.Finding{State: metrics.Degraded, Cause: "not in sync: no time server has answered"}
 	}
-	return metrics.OK, ""
-}
-
-// What the newest frame shows.
-const (
-	showsLive   = "live"
-	showsRepeat = "the last picture again"
-	showsSlate  = "slate"
-	showsNone   = "nothing"
-)
-
-// streamDetail is the stream as a TCP reader gets it.
-type streamDetail struct {
-	Picture       string    `json:"picture"`
-	Frame         uint64    `json:"frame"`
-	Epoch         uint32    `json:"epoch"`
-	Program       time.Time `json:"program,omitzero"`
-	Stamped       bool      `json:"stamped"`
-	Synced        bool      `json:"synced"`
-	FrameAgeMS    float64   `json:"frame_age_ms"`    // -1 before the first
-	KeyframeAgeMS float64   `json:"keyframe_age_ms"` // -1 before the first
-	LatencyMS     float64   `json:"latency_ms"`      // -1 unknown
-	BitsPerSecond float64   `json:"bits_per_second"`
-}
-
-func (s *server) streamDetail() streamDetail {
-	n, hop := s.stream.Newest(), s.hop.Snapshot()
-	d := streamDetail{
-		Picture: showsNone, Frame: n.Stamp.Frame, Epoch: n.Stamp.Epoch, Stamped: n.Stamped,
-		Synced:     n.Stamp.Flags&h264.Synced != 0,
-		FrameAgeMS: ageMS(n.Frame), KeyframeAgeMS: ageMS(n.KeyTime),
-		LatencyMS: hop.LatencyMS, BitsPerSecond: hop.BitsPerSecond,
-	}
-	if n.Stamped {
-		d.Program = time.Unix(0, n.Stamp.Program).UTC()
-	}
-	switch fresh := d.FrameAgeMS >= 0 && d.FrameAgeMS <= float64(streamPatience.Milliseconds()); {
-	case !fresh:
-	case n.Stamp.Flags&h264.Slate != 0:
-		d.Picture = showsSlate
-	case n.Stamp.Flags&h264.Repeated != 0:
-		d.Picture = showsRepeat
-	default:
-		d.Picture = showsLive
-	}
-	return d
-}
-
-func ageMS(t time.Time) float64 {
-	if t.IsZero() {
-		return -1
-	}
-	return float64(time.Since(t).Milliseconds())
+	return metrics.Finding{State: metrics.OK}
 }

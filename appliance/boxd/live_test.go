@@ -9,8 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openvideobox/videobox/appliance/internal/boxtest"
 	"github.com/openvideobox/videobox/internal/h264"
@@ -27,11 +30,41 @@ func liveRig(t *testing.T) (*boxtest.Box, func(path string) (int, string)) {
 	b.Record.Leaf("recorder growing").Set(metrics.OK, "")
 	b.Record.Leaf("disk space").Set(metrics.OK, "")
 	b.Capture.SetDetail(func() any { return map[string]any{"video": "320x180@25"} })
-	_, web := rigOf(t, b.Config, t.TempDir())
+	dir := t.TempDir()
+	recordInto(t, filepath.Join(dir, "box1"))
+	_, web := rigOf(t, b.Config, dir)
 	return b, func(path string) (int, string) {
 		resp, body := get(t, web, path)
 		return resp.StatusCode, body
 	}
+}
+
+// recordInto lets a file grow until the test ends.
+func recordInto(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, "box1-20261123100000.ts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		defer f.Close()
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				f.Write(make([]byte, 1880))
+			case <-stop:
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { close(stop); <-stopped })
 }
 
 func leaf(t *testing.T, body, name string) metrics.Leaf {
@@ -63,6 +96,8 @@ func TestABoxThatWorks(t *testing.T) {
 	becomes("stream growing", metrics.OK, "")
 	becomes("clock", metrics.OK, "")
 	becomes("device", metrics.OK, "")
+	becomes("recorder growing", metrics.OK, "")
+	becomes("disk space", metrics.OK, "")
 	if code, body := ask("/healthz"); code != http.StatusOK {
 		t.Errorf("/healthz: %d, %s", code, body)
 	}
@@ -71,22 +106,25 @@ func TestABoxThatWorks(t *testing.T) {
 	}
 
 	b.Flags.Store(uint32(h264.Slate))
-	becomes("stream growing", metrics.Degraded, "slate")
 	becomes("clock", metrics.Degraded, "no time server")
+	becomes("stream growing", metrics.OK, "") // a slate is no fault of the stream
 	b.Capture.Leaf("signal").Set(metrics.Degraded, "no cable")
-	becomes("signal", metrics.Degraded, "no cable")
+	becomes("signal", metrics.Unknown, "no cable") // the worker is away
+	b.Capture.SetDetail(func() any { return map[string]any{"worker_pid": 7} })
+	becomes("signal", metrics.Failed, "no cable")
 	b.Record.Leaf("recorder growing").Set(metrics.Failed, "disk full: 3 MB free")
 	becomes("recorder growing", metrics.Failed, "disk full")
-	if code, body := ask("/healthz"); code != http.StatusServiceUnavailable {
+	if code, body := ask("/healthz"); code != http.StatusServiceUnavailable || body != "failed: signal: no cable\n" {
 		t.Errorf("/healthz: %d, %s", code, body)
 	}
 	b.Flags.Store(uint32(h264.Synced | h264.Live))
 	b.Record.Leaf("recorder growing").Set(metrics.OK, "")
-	becomes("stream growing", metrics.OK, "")
+	b.Capture.Leaf("signal").Set(metrics.OK, "")
+	becomes("signal", metrics.OK, "")
 	becomes("recorder growing", metrics.OK, "")
 	b.Paused.Store(true)
 	// Each new connection gets the ring's last second again: that is no life.
-	becomes("stream growing", metrics.Failed, "no frame for 6 s")
+	becomes("stream growing", metrics.Failed, "no new frame for 6 s")
 }
 
 func TestPreview(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openvideobox/videobox/appliance/boxd/internal/board"
 	"github.com/openvideobox/videobox/appliance/internal/peers"
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/recording"
@@ -39,6 +40,7 @@ type row struct {
 	Text  string        `json:"text"`
 	State metrics.State `json:"state,omitempty"` // "" is neither good nor bad
 	Age   string        `json:"age,omitempty"`   // how long it has been so
+	Old   string        `json:"old,omitempty"`   // "" while somebody looks
 }
 
 func (s *server) rows() rows {
@@ -50,11 +52,28 @@ func (s *server) rows() rows {
 	if s.box.Box.Multicast != "" {
 		r.Rows = append(r.Rows, multicastRow(capture, s.box.Box.Multicast))
 	}
-	r.Rows = append(r.Rows, recordingRow(record), diskRow(record))
+	r.Rows = append(r.Rows, recordingRow(s.health.found("recorder growing"), record), diskRow(s.health.found("disk space")))
 	for i, l := range status.Health {
-		r.Health = append(r.Health, row{
-			ID: fmt.Sprintf("h%d", i), Label: l.Name, Text: orOK(l.Cause), State: l.State, Age: length(time.Since(l.Since)),
-		})
+		r.Health = append(r.Health, healthRow(i, l, status.Now))
+	}
+	return r
+}
+
+// lookedLately is how old a look at a leaf may be before the page says that it
+// is: boxd looks every second, or every three when a program hangs.
+const lookedLately = 6 * time.Second
+
+// healthRow leaves out of the words what the state says already.
+func healthRow(i int, l metrics.Leaf, now time.Time) row {
+	r := row{
+		ID: fmt.Sprintf("h%d", i), Label: l.Name, State: l.State, Age: length(now.Sub(l.Since)),
+		Text: strings.TrimPrefix(l.Cause, string(l.State)+": "),
+	}
+	if r.Text == "" {
+		r.Text = l.Value
+	}
+	if age := now.Sub(l.Looked); age > lookedLately {
+		r.Old = "old: nobody has looked for " + length(age)
 	}
 	return r
 }
@@ -88,15 +107,14 @@ func pictureRow(d streamDetail) row {
 }
 
 func leafRow(p peers.Peer, leaf, label string) row {
-	state, cause := leafOf(p, leaf)
-	return row{ID: leaf, Label: label, Text: orOK(cause), State: state}
+	f := leafOf(p, leaf)
+	return row{ID: leaf, Label: label, Text: orOK(f.Cause), State: f.State}
 }
 
 // signalRow is what comes in: size, rate and sound.
 func signalRow(capture peers.Peer) row {
 	r := leafRow(capture, "signal", "Signal")
-	m, _ := capture.Status.Detail.(map[string]any)
-	in, _ := m["input"].(map[string]any)
+	in, _ := detailOf(capture)["input"].(map[string]any)
 	w, _ := in["width"].(float64)
 	h, _ := in["height"].(float64)
 	if r.State != metrics.OK || w == 0 || h == 0 {
@@ -113,9 +131,9 @@ func signalRow(capture peers.Peer) row {
 }
 
 func streamRow(capture peers.Peer, d streamDetail) row {
-	state, cause := judgeStream(d)
-	r := row{ID: "stream", Label: "Stream", State: state, Text: cause}
-	if state != metrics.Failed {
+	f := d.grows()
+	r := row{ID: "stream", Label: "Stream", State: f.State, Text: f.Cause}
+	if f.State == metrics.OK {
 		r.Text = fmt.Sprintf("%.2f Mbit/s", d.BitsPerSecond/1e6)
 		if video := text(capture, "video"); video != "" {
 			r.Text = video + " · " + r.Text
@@ -126,14 +144,12 @@ func streamRow(capture peers.Peer, d streamDetail) row {
 
 // text is a string of a program's own part of its status.
 func text(p peers.Peer, key string) string {
-	m, _ := p.Status.Detail.(map[string]any)
-	s, _ := m[key].(string)
+	s, _ := detailOf(p)[key].(string)
 	return s
 }
 
 func number(p peers.Peer, key string) float64 {
-	m, _ := p.Status.Detail.(map[string]any)
-	n, _ := m[key].(float64)
+	n, _ := detailOf(p)[key].(float64)
 	return n
 }
 
@@ -169,25 +185,22 @@ func multicastRow(capture peers.Peer, group string) row {
 	return r
 }
 
-func recordingRow(record peers.Peer) row {
-	state, cause := leafOf(record, "recorder growing")
-	r := row{ID: "recording", Label: "Recording", Text: cause, State: state}
-	if file := text(record, "file"); record.OK() && file != "" {
-		r.Text = fmt.Sprintf("%s · %s", size(int64(number(record, "file_bytes"))), file)
-		if cause != "" {
-			r.Text += " · " + cause
-		}
+func recordingRow(l metrics.Leaf, record peers.Peer) row {
+	r := row{ID: "recording", Label: "Recording", Text: orOK(l.Cause), State: l.State}
+	if l.State != metrics.OK {
+		return r
+	}
+	r.Text = l.Value
+	if !record.OK() {
+		r.Text += " · record does not answer: " + record.Error
 	}
 	return r
 }
 
-func diskRow(record peers.Peer) row {
-	r := leafRow(record, "disk space", "Disk")
-	if record.OK() && number(record, "total_bytes") > 0 {
-		r.Text = fmt.Sprintf("%s free of %s", size(int64(number(record, "free_bytes"))), size(int64(number(record, "total_bytes"))))
-		if h := number(record, "hours_left"); h >= 0 {
-			r.Text += " · " + length(time.Duration(h*float64(time.Hour))) + " left"
-		}
+func diskRow(l metrics.Leaf) row {
+	r := row{ID: "disk", Label: "Disk", Text: orOK(l.Cause), State: l.State}
+	if l.Cause == "" {
+		r.Text = l.Value
 	}
 	return r
 }
@@ -226,17 +239,7 @@ func servePageFile(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, pageFiles, "page/"+file)
 }
 
-func size(n int64) string {
-	switch f := float64(n); {
-	case n >= 1e10:
-		return fmt.Sprintf("%.0f GB", f/1e9)
-	case n >= 1e9:
-		return fmt.Sprintf("%.1f GB", f/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.1f MB", f/1e6)
-	}
-	return fmt.Sprintf("%.0f kB", float64(n)/1e3)
-}
+func size(n int64) string { return board.Bytes(uint64(max(n, 0))) }
 
 func clockTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 

@@ -48,6 +48,7 @@ type Status struct {
 	StreamAgeMS      float64   `json:"stream_age_ms"`    // since the last new data; -1 before the first
 	FreeBytes        uint64    `json:"free_bytes"`
 	TotalBytes       uint64    `json:"total_bytes"`
+	KeepFree         uint64    `json:"keep_free_bytes"`  // recording stops when no more are free
 	ReleasableBytes  uint64    `json:"releasable_bytes"` // of acknowledged files, which go when room is needed
 	Deleted          uint64    `json:"deleted"`          // files, by the disk policy
 	HoursLeft        float64   `json:"hours_left"`       // at the present rate; -1 unknown
@@ -64,8 +65,8 @@ func (r *Recorder) Status() Status {
 		Segments: t.segments, Frame: t.last.frame, ContinuityErrors: t.errors, MissingFrames: t.missing,
 		Gaps: t.gaps, LastGap: t.lastGap, LostBytes: t.lost + w.lost, GarbageBytes: t.skipped,
 		QueueLimit: r.cfg.Queue, Flushed: w.flushed, FlushAgeMS: age(now, w.flushed), StreamAgeMS: age(now, t.lastData),
-		FreeBytes: w.free, TotalBytes: w.total, ReleasableBytes: w.releasable, Deleted: w.deleted, HoursLeft: -1,
-		Off: t.off,
+		FreeBytes: w.free, TotalBytes: w.total, KeepFree: r.cfg.Policy.KeepFree, ReleasableBytes: w.releasable, Deleted: w.deleted,
+		HoursLeft: -1, Off: t.off,
 	}
 	s.QueuedBytes, s.QueuePeak = r.queue.fill()
 	if rate := max(w.rate, float64(r.cfg.Bitrate)/8); rate > 0 && w.spaceOK {

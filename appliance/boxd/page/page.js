@@ -28,8 +28,11 @@ async function status() {
   put(state.querySelector("span"), box.cause);
   show(box.rows, document.getElementById("rows"), (e, r) => put(e.querySelector("dd"), r.text));
   show(box.health, document.getElementById("health"), (e, r) => {
-    put(e.children[1], r.text);
-    put(e.children[2], r.age);
+    put(e.querySelector("b"), r.state);
+    put(e.querySelector("span"), r.text);
+    put(e.querySelector("i"), r.old || "");
+    put(e.querySelector(".age"), r.age);
+    e.classList.toggle("stale", !!r.old);
   });
 }
 
@@ -59,6 +62,7 @@ async function round() {
   const age = Date.now() - answered, old = document.getElementById("old");
   old.hidden = document.hidden || age < oldAfter;
   put(old, old.hidden ? "" : `The box has not answered for ${Math.round(age / 1000)} s: what is shown here is old.`);
+  document.querySelector("main").classList.toggle("stale", !old.hidden);
   setTimeout(round, 1000);
 }
 
