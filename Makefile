@@ -12,6 +12,9 @@ CAMERA ?=
 SLIDES ?=
 PORT_OFFSET ?= 0
 
+# VM=1: the chain's boxes are virtual machines with the box's image.
+VM ?=
+
 # Which drills of the virtual machine, and how long each may take.
 DRILLS ?= ^TestDrill
 DRILLTIME ?= 25m
@@ -28,7 +31,7 @@ YES ?=
 DEMO := bin/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build run image flash vm check test lint bench drill fuzz clean
+.PHONY: help deps deps-test build run image flash vm vm-ready check test lint bench drill fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +47,8 @@ build: deps ## build the programs into bin/
 	go build -o bin/ $(foreach p,$(PROGRAMS),$(call folder,$(p)))
 	@go build -o $(DEMO) ./internal/demo
 
-run: build ## run the whole chain on this machine; CAMERA= SLIDES= PORT_OFFSET=
-	@exec $(DEMO) run --with-parent --camera "$(CAMERA)" --slides "$(SLIDES)" --port-offset $(PORT_OFFSET)
+run: build $(if $(VM),vm-ready) ## run the whole chain on this machine; CAMERA= SLIDES= PORT_OFFSET= VM=1: boxes in QEMU
+	@exec $(DEMO) run --with-parent $(if $(VM),--vm) --camera "$(CAMERA)" --slides "$(SLIDES)" --port-offset $(PORT_OFFSET)
 
 image: ## build the box's image, bin/videobox.img; says how to flash
 	@go run ./internal/demo deps --image
@@ -56,11 +59,13 @@ flash: ## write it to a card: DEV=/dev/sdX; shows what is lost and asks, or YES=
 	@go run ./internal/demo deps --image
 	@go run ./images/build flash $(if $(YES),--yes) $(DEV)
 
-vm: ## boot that image in a virtual machine with an HDMI stick; prints its addresses
+vm: vm-ready ## boot that image in a virtual machine with an HDMI stick; prints its addresses
+	@exec bin/vm
+
+vm-ready:
 	@test -e bin/videobox.img || $(MAKE) image
 	@go run ./internal/demo deps --vm
 	@mkdir -p bin && go build -o bin/vm ./images/vm/run
-	@exec bin/vm
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "gofmt would change these"; exit 1; }

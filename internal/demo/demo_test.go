@@ -21,8 +21,9 @@ import (
 )
 
 func TestEventFileIsSound(t *testing.T) {
-	for _, offset := range []int{0, 1000} {
-		path, _, err := writeEvent(t.TempDir(), offset)
+	for i, offset := range []int{0, 1000, 0} {
+		machines := i == 2
+		path, _, err := writeEvent(t.TempDir(), offset, machines)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,6 +35,9 @@ func TestEventFileIsSound(t *testing.T) {
 		box, err := e.Box("box2")
 		if err != nil || box.HTTPAddr != l.addr(8102) || box.StatusAddr("record") != l.addr(18891) {
 			t.Errorf("box2: %+v, %v", box, err)
+		}
+		if machines != (box.Multicast == "") {
+			t.Errorf("box2 sends to %q, which a machine can't", box.Multicast)
 		}
 		if e.Caches[0].HTTPListen != l.addr(8080) {
 			t.Errorf("the cache listens on %s", e.Caches[0].HTTPListen)
@@ -56,6 +60,36 @@ func TestPartsAreTheWholeChain(t *testing.T) {
 		if programs[program] != n {
 			t.Errorf("%d of %s, want %d", programs[program], program, n)
 		}
+	}
+}
+
+func TestMachinesInsteadOfBoxes(t *testing.T) {
+	l := layout{bin: t.TempDir(), dir: "run", camera: "pattern", slides: "deck", offset: 1000, machines: true}
+	programs := map[string]int{}
+	for _, p := range l.parts() {
+		programs[p.program]++
+	}
+	if programs["vm"] != 2 || programs["capture"]+programs["record"]+programs["boxd"] != 0 {
+		t.Errorf("programs %v", programs)
+	}
+	m := l.machine("box2", 2, "deck", 18899, 8102)
+	if args := strings.Join(m.args, " "); m.status != l.addr(8102) || !strings.Contains(args, "--port=8899=19899 --port=8898=19898") {
+		t.Errorf("%s: %s", m.status, args)
+	}
+	if err := l.check(); err == nil || !strings.Contains(err.Error(), "VM=1") {
+		t.Errorf("without an image: %v", err)
+	}
+	for _, name := range []string{"vm", "videobox.img"} {
+		if err := os.WriteFile(filepath.Join(l.bin, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.check(); err != nil {
+		t.Error(err)
+	}
+	l.slides = "v4l2:/dev/null"
+	if err := l.check(); err == nil {
+		t.Error("a machine was given a device of this host")
 	}
 }
 

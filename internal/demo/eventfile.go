@@ -16,9 +16,13 @@ import (
 // port_offset shifts them.
 var eventFile = template.Must(template.New("").Parse(`# Written by make run: the whole event, read by every program.
 event: Demo on one machine
+{{- if .VM}}
+video: {size: 640x360, rate: 10, bitrate: 1500k}  # two machines without KVM need the rest of the CPU
+{{- else}}
 video: {size: 1280x720, rate: 25, bitrate: 4000k}
 renditions:
   - {name: "480", size: 854x480, bitrate: 900k}
+{{- end}}
 multicast: {interface: lo, ttl: 0}         # stays on this machine
 port_offset: {{.PortOffset}}
 audio: {rate: 48000, channels: 2, bitrate: 160k, target_lufs: -16}
@@ -31,7 +35,9 @@ boxes:
   - name: box2
     mac: "02:00:00:00:00:02"
     address: 127.0.0.1
+{{- if not .VM}}
     multicast: "239.255.43.2:5004"
+{{- end}}
     ports: {stream: 18899, http: 8102, status: 18890}
 
 rooms:
@@ -60,7 +66,7 @@ publish_key: "%s"
 
 // writeEvent writes event.yaml and its secrets into dir and returns the path
 // of the former and its text.
-func writeEvent(dir string, portOffset int) (path, text string, err error) {
+func writeEvent(dir string, portOffset int, machines bool) (path, text string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", "", err
 	}
@@ -72,7 +78,8 @@ func writeEvent(dir string, portOffset int) (path, text string, err error) {
 	err = eventFile.Execute(&b, struct {
 		PortOffset int
 		Dir        string
-	}{portOffset, abs})
+		VM         bool // the boxes are virtual machines, which multicast does not leave
+	}{portOffset, abs, machines})
 	if err != nil {
 		return "", "", err
 	}

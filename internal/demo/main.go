@@ -26,6 +26,7 @@ type runCmd struct {
 	Camera     string        `placeholder:"SOURCE" help:"What box1 sends: pattern, deck, a media file, or v4l2:/dev/videoN. Default: the film, or the pattern without it."`
 	Slides     string        `placeholder:"SOURCE" help:"What box2 sends, likewise. Default: deck, the project's own slides."`
 	PortOffset int           `help:"Added to every TCP and UDP port, so that two runs don't meet."`
+	VM         bool          `name:"vm" help:"The boxes are virtual machines with the box's image, bin/videobox.img, and an HDMI stick each."`
 	Dir        string        `default:"run" help:"Where the event file, logs and recordings go. With a port offset the default is run/offset-N."`
 	Every      time.Duration `default:"10s" help:"How often the table is printed where the output is not a terminal."`
 	WithParent bool          `help:"End when the process that started this one ends (make run sets it)."`
@@ -50,7 +51,7 @@ func (c runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config, text, err := writeEvent(l.dir, c.PortOffset)
+	config, text, err := writeEvent(l.dir, c.PortOffset, c.VM)
 	if err != nil {
 		return err
 	}
@@ -85,14 +86,38 @@ func (c runCmd) layout() (layout, string, error) {
 		return layout{}, "", err
 	}
 	cam, why := camera(c.Camera)
-	l := layout{bin: filepath.Dir(exe), dir: dir, camera: cam, slides: c.Slides, offset: c.PortOffset}
+	l := layout{bin: filepath.Dir(exe), dir: dir, camera: cam, slides: c.Slides, offset: c.PortOffset, machines: c.VM}
 	if l.slides == "" {
 		l.slides = "deck"
 	}
-	if err := checkSource("camera", l.camera); err != nil {
+	if err := l.check(); err != nil {
 		return l, "", err
 	}
-	return l, why, checkSource("slides", l.slides)
+	return l, why, nil
+}
+
+// check finds what is missing before anything starts.
+func (l layout) check() error {
+	if err := checkSource("camera", l.camera); err != nil {
+		return err
+	}
+	if err := checkSource("slides", l.slides); err != nil {
+		return err
+	}
+	if !l.machines {
+		return nil
+	}
+	for _, path := range []string{filepath.Join(l.bin, "vm"), l.image()} {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("virtual machines: %w; make run VM=1 builds it", err)
+		}
+	}
+	for _, s := range []string{l.camera, l.slides} {
+		if strings.HasPrefix(s, "v4l2:") {
+			return fmt.Errorf("%s: a virtual machine's stick shows pattern, deck or a media file", s)
+		}
+	}
+	return nil
 }
 
 // checkSource finds a missing file early; capture itself checks the rest.

@@ -20,6 +20,7 @@ type layout struct {
 	bin, dir, config string
 	camera, slides   string
 	offset           int
+	machines         bool // boxes are virtual machines
 }
 
 func (l layout) addr(port int) string { return fmt.Sprintf("127.0.0.1:%d", port+l.offset) }
@@ -38,8 +39,27 @@ func (l layout) parts() []part {
 			args: []string{"run", "--config", l.config, "--room", "demo", "--state", filepath.Join(l.dir, "mixer")},
 		},
 	}
+	if l.machines {
+		return append(p, l.machine("box1", 1, l.camera, 8899, 8101), l.machine("box2", 2, l.slides, 18899, 8102))
+	}
 	p = append(p, l.box("box1", l.camera, 8890, 8101)...)
 	return append(p, l.box("box2", l.slides, 18890, 8102)...)
+}
+
+// image is what virtual machines boot.
+func (l layout) image() string { return filepath.Join(l.bin, "videobox.img") }
+
+// machine is a box in QEMU, with its ports on this host.
+func (l layout) machine(name string, number int, source string, stream, http int) part {
+	port := func(guest, host int) string { return fmt.Sprintf("--port=%d=%d", guest, host+l.offset) }
+	return part{
+		name: name + " machine", program: "vm", status: l.addr(http),
+		args: []string{
+			"--image", l.image(), "--dir", filepath.Join(l.dir, name), "--name", name, "--source", source,
+			"--mac", fmt.Sprintf("02:00:00:00:00:%02d", number), "--control", l.addr(15555 + number),
+			port(80, http), port(8899, stream), port(8898, stream-1),
+		},
+	}
 }
 
 func (l layout) restream(command string, port int, name string) part {

@@ -303,6 +303,8 @@ func FuzzGuest(f *testing.F) {
 	f.Add(append(pack(u32(setAltSetting), u32(2)), pack(make([]byte, 8), audioStream, 1)...))
 	f.Add(append(pack(u32(controlPacket), u32(10)), make([]byte, 18)...))
 	f.Add(append(pack(u32(bulkPacket), u32(3)), make([]byte, 11)...))
+	report := pack(0, setReport, 0x21, 0, u16(0x300), u16(hidIndex), u16(8), []byte{readMemory, 0xff, 0xff, 0, 0, 0, 0, 0})
+	f.Add(pack(u32(controlPacket), u32(len(report)), make([]byte, 8), report))
 	f.Fuzz(func(t *testing.T, said []byte) {
 		k := New(&MS2131, new(Pattern), clock.NewHeld(began))
 		stick, qemu := net.Pipe()

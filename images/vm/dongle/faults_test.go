@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/codec/jpeg"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/picture"
@@ -272,4 +274,21 @@ func TestNoSignalKeepsTheMode(t *testing.T) {
 			t.Errorf("it has a number: %v", err)
 		}
 	}
+}
+
+// FuzzCommand lets anybody say anything on the control socket.
+func FuzzCommand(f *testing.F) {
+	for _, line := range []string{"status", "input 1280x720@50", "offer 640x480", "ppm audio -1e9", "stamps back", "pause 1", "short 3"} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		k := New(&MS2131, new(Pattern), clock.NewHeld(began))
+		if answer := k.Command(line); answer == "" || strings.Contains(answer, "\n") && !strings.Contains(line, "\n") {
+			t.Errorf("%q: answered %q", line, answer)
+		}
+		k.Command("plug")
+		if k.probe == nil || len(k.profile.Video) == 0 {
+			t.Errorf("%q leaves a stick that offers nothing", line)
+		}
+	})
 }

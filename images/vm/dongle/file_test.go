@@ -89,3 +89,27 @@ func TestNoSuchFile(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestSlidesTurn(t *testing.T) {
+	var s Slides
+	m := Mode{YUYV, 320, 180, 10}
+	show := func(n int64) string {
+		t.Helper()
+		b, err := s.Frame(m, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	first := show(0)
+	if show(pageSeconds*10-1) != first {
+		t.Error("the page turned too early")
+	}
+	if show(pageSeconds*10) == first {
+		t.Error("the page doesn't turn")
+	}
+	pcm := []int16{1, 2}
+	if s.Samples(pcm, 0); pcm[0] != 0 || pcm[1] != 0 {
+		t.Error("slides make a noise")
+	}
+}

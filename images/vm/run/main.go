@@ -1,5 +1,5 @@
 // Command run boots the box's image in a virtual machine with an HDMI stick on
-// its USB bus, until Ctrl-C: make vm.
+// its USB bus, until Ctrl-C: make vm. make run VM=1 starts two of it.
 package main
 
 import (
@@ -19,11 +19,15 @@ import (
 )
 
 type cli struct {
-	Image   string `default:"bin/videobox.img" help:"The image; it is not written."`
-	Dir     string `default:"run/vm" help:"Where the machine's disk (an overlay) and its serial log lie."`
-	Keep    bool   `help:"Go on with the disk of the last run, recordings and all."`
-	Offset  int    `default:"30000" help:"The box's port 80 is this host's 80 + offset, and so on."`
-	Control string `default:"127.0.0.1:15556" help:"Where the stick takes commands."`
+	Image   string      `default:"bin/videobox.img" help:"The image; it is not written."`
+	Dir     string      `default:"run/vm" help:"Where the machine's disk (an overlay) and its serial log lie."`
+	Keep    bool        `help:"Go on with the disk of the last run, recordings and all."`
+	Source  string      `default:"pattern" help:"What is on the HDMI cable: pattern, deck (slides), or a media file."`
+	Name    string      `default:"virtual machine" help:"Shown in the pattern."`
+	MAC     string      `name:"mac" help:"The box's hardware address; QEMU's own if not given."`
+	Offset  int         `default:"30000" help:"The box's port 80 is this host's 80 + offset, and so on."`
+	Port    map[int]int `placeholder:"BOX=HOST" help:"Forward these ports instead, such as 80=8101."`
+	Control string      `default:"127.0.0.1:15556" help:"Where the stick takes commands."`
 }
 
 func main() {
@@ -36,7 +40,11 @@ func (c cli) run(ctx context.Context) error {
 	if err := vm.Needs(); err != nil {
 		return err
 	}
-	stick := dongle.New(&dongle.MS2131, &dongle.Pattern{Name: "virtual machine"}, nil)
+	source, err := c.source(ctx)
+	if err != nil {
+		return err
+	}
+	stick := dongle.New(&dongle.MS2131, source, nil)
 	usb, err := run.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -52,11 +60,31 @@ func (c cli) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-func (c cli) machine(ctx context.Context, usb net.Addr) error {
-	cfg := vm.Config{Image: c.Image, Dir: c.Dir, Stick: usb.String(), Ports: map[int]int{}}
-	for _, port := range []int{80, 8899, 8898} {
-		cfg.Ports[port] = port + c.Offset
+// source is what the stick sees. It ends with the context.
+func (c cli) source(ctx context.Context) (dongle.Source, error) {
+	switch c.Source {
+	case "pattern":
+		return &dongle.Pattern{Name: c.Name}, nil
+	case "deck":
+		return new(dongle.Slides), nil
 	}
+	return dongle.NewFile(ctx, c.Source, nil)
+}
+
+// ports are the box's, with this host's.
+func (c cli) ports() map[int]int {
+	if len(c.Port) > 0 {
+		return c.Port
+	}
+	ports := map[int]int{}
+	for _, port := range []int{80, 8899, 8898} {
+		ports[port] = port + c.Offset
+	}
+	return ports
+}
+
+func (c cli) machine(ctx context.Context, usb net.Addr) error {
+	cfg := vm.Config{Image: c.Image, Dir: c.Dir, MAC: c.MAC, Stick: usb.String(), Ports: c.ports()}
 	login := "the last run's password"
 	if !c.Keep {
 		password := rand.Text()[:10]
@@ -84,7 +112,7 @@ func (c cli) machine(ctx context.Context, usb net.Addr) error {
 	fmt.Printf("vm: the stream is there, %.1f s after the machine's start; Ctrl-C takes its power away\n", d.Round(100*time.Millisecond).Seconds())
 	select {
 	case <-m.Done():
-		return errors.New("the machine has ended by itself; see " + filepath.Join(c.Dir, "serial.log"))
+		return errors.New("the machine was switched off from within; see " + filepath.Join(c.Dir, "serial.log"))
 	case <-ctx.Done():
 		return ctx.Err()
 	}
