@@ -34,9 +34,15 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asCapture) != "" {
+		main()
+		return
+	}
 	code := m.Run()
-	if path, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	for _, built := range []func() (string, error){binary, scripted} {
+		if path, err := built(); err == nil {
+			os.RemoveAll(filepath.Dir(path))
+		}
 	}
 	os.Exit(code)
 }
@@ -75,6 +81,11 @@ func start(t *testing.T, source string) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startProgram(t, path, source)
+}
+
+func startProgram(t *testing.T, path, source string, env ...string) *box {
+	t.Helper()
 	p := freePorts(t)
 	b := &box{
 		t: t, log: new(lockedBuffer), done: make(chan struct{}),
@@ -87,6 +98,7 @@ func start(t *testing.T, source string) *box {
 	}
 	b.cmd = exec.Command(path, "--config", b.config, "--name", "box1", "--source", source, "--preset", "ultrafast")
 	b.cmd.Stderr = b.log
+	b.cmd.Env = append(os.Environ(), env...)
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := b.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -144,7 +156,11 @@ type detail struct {
 			Cause string `json:"cause"`
 		} `json:"input"`
 	} `json:"detail"`
-	State string `json:"state"`
+	State  string `json:"state"`
+	Cause  string `json:"cause"`
+	Health []struct {
+		Cause string `json:"cause"`
+	} `json:"health"`
 }
 
 func (b *box) detail() (d detail, err error) {

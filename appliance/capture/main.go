@@ -112,7 +112,7 @@ func (c *runCommand) config(ctx context.Context) (parent.Config, error) {
 	if c.Sound < -mostOffset || c.Sound > mostOffset {
 		return parent.Config{}, fmt.Errorf("--sound-offset=%v: must be from %v to %v", c.Sound, -mostOffset, mostOffset)
 	}
-	if _, err := source.Open(c.Source, cfg.Program); err != nil {
+	if _, err := open(c.Source, cfg.Program); err != nil {
 		return parent.Config{}, err
 	}
 	cfg.Executable, err = os.Executable()

@@ -16,13 +16,19 @@ import (
 type reader struct {
 	mu    sync.Mutex
 	data  bytes.Buffer
+	keep  bool // what comes
 	probe *mpegts.Probe
 	err   error
 	next  chan struct{} // of capacity 1: more has come
 }
 
-func read(conn net.Conn) *reader {
-	r := &reader{probe: mpegts.NewProbe(), next: make(chan struct{}, 1)}
+func read(conn net.Conn) *reader { return newReader(conn, true) }
+
+// watch looks without keeping.
+func watch(conn net.Conn) *reader { return newReader(conn, false) }
+
+func newReader(conn net.Conn, keep bool) *reader {
+	r := &reader{probe: mpegts.NewProbe(), next: make(chan struct{}, 1), keep: keep}
 	go func() {
 		_, err := io.Copy(r, conn)
 		r.mu.Lock()
@@ -37,13 +43,21 @@ func read(conn net.Conn) *reader {
 func (r *reader) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.data.Write(p)
+	if r.keep {
+		r.data.Write(p)
+	}
 	r.probe.Write(p)
 	select {
 	case r.next <- struct{}{}:
 	default:
 	}
 	return len(p), nil
+}
+
+func (r *reader) report() mpegts.Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.probe.Report()
 }
 
 // until waits until the newest frame is as wanted.

@@ -90,6 +90,13 @@ func passOn(bitrate *atomic.Int64, w *worker.Worker) {
 	}
 }
 
+// open makes a source. Tests have one more.
+var open = source.Open
+
+// sourceWait is how long a source that ended waits at most before it is tried
+// again: a device that comes back is to be seen within two seconds.
+const sourceWait = 500 * time.Millisecond
+
 // encode runs source and encoder until one of them fails or the context ends.
 func encode(ctx context.Context, t link.Work, out *link.Writer, running func(*worker.Worker)) error {
 	enc, err := program.NewVideoEncoder(t.Program)
@@ -102,11 +109,11 @@ func encode(ctx context.Context, t link.Work, out *link.Writer, running func(*wo
 	g := run.NewGroup(ctx)
 	g.Go("", w.Run)
 	g.Go("source", func(ctx context.Context) error {
-		return run.Restart(ctx, "source", run.Backoff{OnRestart: func(_ uint64, cause error) {
+		return run.Restart(ctx, "source", run.Backoff{Max: sourceWait, OnRestart: func(_ uint64, cause error) {
 			w.Restarted()
 			report(w, cause)
 		}}, func(ctx context.Context) error {
-			s, err := source.Open(t.Source, t.Program)
+			s, err := open(t.Source, t.Program)
 			if err != nil {
 				return err
 			}
