@@ -54,6 +54,7 @@ func (system) After(t int64) (<-chan struct{}, func()) {
 type Held struct {
 	mu      sync.Mutex
 	now     int64
+	stepped int64 // of now, by Step
 	waiters map[chan struct{}]int64
 	changed chan struct{} // closed and replaced whenever waiters change
 }

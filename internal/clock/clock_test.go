@@ -65,6 +65,55 @@ func TestSystemReachesAnInstant(t *testing.T) {
 	}
 }
 
+func TestStepsAreNoticedAndTimersAreNot(t *testing.T) {
+	h := NewHeld(1000)
+	steps := NewSteps(h)
+	reached, stop := h.After(2000)
+	defer stop()
+	for _, d := range []time.Duration{50 * 365 * 24 * time.Hour, -3 * time.Second, 300 * time.Millisecond} {
+		before := Elapsed(h)
+		h.Step(d)
+		if Elapsed(h) != before {
+			t.Errorf("a step of %v has taken %d ns", d, Elapsed(h)-before)
+		}
+		if got := steps.Look(); got != d {
+			t.Errorf("a step of %v is noticed as %v", d, got)
+		}
+		if got := steps.Look(); got != 0 || closed(reached) {
+			t.Errorf("after it: %v, timer %v", got, closed(reached))
+		}
+	}
+	h.Advance(999)
+	if closed(reached) || steps.Look() != 0 {
+		t.Error("999 ns are not 1000, and no step")
+	}
+	h.Advance(1)
+	if !closed(reached) {
+		t.Error("the timer is over")
+	}
+}
+
+func TestSystemElapsesWithoutSteps(t *testing.T) {
+	steps := NewSteps(System)
+	began := Elapsed(System)
+	for range 1000 {
+		if d := steps.Look(); d != 0 {
+			t.Fatalf("a step of %v", d)
+		}
+	}
+	if Elapsed(System) <= began {
+		t.Error("no time has passed")
+	}
+	if p := (plain{}); Elapsed(p) != 7 || NewSteps(p).Look() != 0 {
+		t.Error("a clock that can't be set has steps")
+	}
+}
+
+// plain is a clock that tells UTC only.
+type plain struct{ Clock }
+
+func (plain) Now() int64 { return 7 }
+
 func closed(c <-chan struct{}) bool {
 	select {
 	case <-c:

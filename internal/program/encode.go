@@ -12,6 +12,7 @@ type VideoEncoder struct {
 	enc   *x264.Encoder
 	rate  int
 	fresh bool
+	count int64 // frames encoded
 }
 
 // NewVideoEncoder opens x264 for c.
@@ -38,12 +39,14 @@ func NewVideoEncoder(c Config) (*VideoEncoder, error) {
 
 // Encode encodes f as frame n of the grid. The picture is an IDR when key is
 // set, on whole seconds, and for the first frame. The data is valid until the
-// next call.
+// next call. n may jump when the clock is set, backward too, which x264's own time
+// must not: frames are counted for it.
 func (e *VideoEncoder) Encode(f *media.Frame, n int64, key bool) (data []byte, isKey bool, err error) {
 	isKey = key || e.fresh || n%int64(e.rate) == 0
-	data, err = e.enc.Encode(f, media.FrameTicks(n, e.rate), isKey)
+	data, err = e.enc.Encode(f, media.FrameTicks(e.count, e.rate), isKey)
 	if err == nil {
 		e.fresh = false
+		e.count++
 	}
 	return data, isKey, err
 }
@@ -75,6 +78,9 @@ type AudioEncoder struct {
 // NewAudioEncoder makes an encoder of the given bit/s. It starts with the
 // first sample that it is given.
 func NewAudioEncoder(bitrate int) *AudioEncoder { return &AudioEncoder{bitrate: bitrate} }
+
+// Reset makes the next samples the first ones: the clock was set.
+func (e *AudioEncoder) Reset() { e.started = false }
 
 // Write takes interleaved samples, the first of them number pos since 1970 at
 // 48 kHz, and calls emit for each frame that is ready. A gap becomes silence,

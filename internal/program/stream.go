@@ -20,6 +20,10 @@ const Patience = 400 * time.Millisecond
 // beyond it the stream jumps, marked as a discontinuity.
 const maxFill = 10 * time.Second
 
+// wary is for how long after a step of the clock pictures and sounds may come
+// that were numbered before it.
+const wary = 10 * time.Second
+
 // Options are what a Stream may be told.
 type Options struct {
 	Clock   clock.Clock      // nil: the system's
@@ -57,6 +61,8 @@ type Stream struct {
 	idrID   uint32
 	buf     []byte
 	stats   Stats
+	steps   *clock.Steps
+	set     int64 // when the clock was set last, by clock.Elapsed; 0: never
 
 	wake chan struct{} // of capacity 1: the encoder has gone
 }
@@ -68,6 +74,7 @@ func NewStream(c Config, w io.Writer, o Options) *Stream {
 		o.Clock = clock.System
 	}
 	s := &Stream{cfg: c, o: o, pos: -1, epoch: c.Epoch(), idrID: ^uint32(0), wake: make(chan struct{}, 1)}
+	s.steps = clock.NewSteps(o.Clock)
 	// A restarted program goes on in PTS but not in its counters: the
 	// indicator on the first packets tells receivers of multicast so.
 	s.mux = mpegts.NewMuxer(w, mpegts.Options{Discontinuity: true})
@@ -112,15 +119,20 @@ func (s *Stream) SetAbsent(absent bool) {
 func (s *Stream) Picture(p Picture) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.lookAtClock()
 	if !s.started {
 		s.begin(p.Frame)
 	}
-	if p.Frame < s.next || (s.wantKey && !p.Key) {
+	if p.Frame < s.next || s.ahead(media.FrameTime(p.Frame, s.cfg.Rate)) || (s.wantKey && !p.Key) {
 		s.late()
 		return nil
 	}
 	if err := s.fillTo(p.Frame); err != nil {
 		return err
+	}
+	if s.wantKey && !p.Key { // it has jumped
+		s.late()
+		return nil
 	}
 	s.wantKey, s.pos = false, -1
 	return s.write(p)
@@ -166,12 +178,39 @@ func (s *Stream) fillTo(n int64) error {
 	return nil
 }
 
-// jumpTo gives up the frames up to n: a new epoch.
+// jumpTo goes on at frame n, after or before the present one: a new epoch, which
+// starts with an IDR.
 func (s *Stream) jumpTo(n int64) {
 	s.stats.Jumps++
 	s.epoch++
 	s.mux.Discontinuity()
 	s.begin(n)
+	s.wantKey, s.pos = true, -1
+	if s.o.NeedKey != nil {
+		s.o.NeedKey()
+	}
+}
+
+// lookAtClock moves the grid along when the clock has been set, however little
+// and in whichever direction: PTS is UTC.
+func (s *Stream) lookAtClock() {
+	d := s.steps.Look()
+	if d == 0 {
+		return
+	}
+	s.set = max(clock.Elapsed(s.o.Clock), 1)
+	if s.started {
+		s.jumpTo(media.FrameAt(media.FrameTime(s.next, s.cfg.Rate)+int64(d), s.cfg.Rate) + 1)
+	}
+}
+
+// ahead says whether t, of a picture or a sound, is of the time before the clock
+// was set back: nothing comes before its time.
+func (s *Stream) ahead(t int64) bool {
+	if s.set == 0 || clock.Elapsed(s.o.Clock)-s.set > int64(wary) {
+		return false
+	}
+	return t > s.o.Clock.Now()+2*int64(time.Second)/int64(s.cfg.Rate)
 }
 
 func (s *Stream) writeSlate() error {
@@ -230,7 +269,8 @@ func (s *Stream) distinct(au []byte) []byte {
 func (s *Stream) Sound(a Sound) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.started || a.Index < s.sound {
+	s.lookAtClock()
+	if !s.started || a.Index < s.sound || s.ahead(media.SampleTime(a.Index*media.SamplesPerAAC)) {
 		return nil
 	}
 	if a.Index-s.sound > int64(maxFill/time.Second)*media.SampleRate/media.SamplesPerAAC {
@@ -262,7 +302,7 @@ func (s *Stream) writeSound(data []byte) error {
 // Run fills frames that don't come with the slate until ctx ends.
 func (s *Stream) Run(ctx context.Context) error {
 	for {
-		wait, err := s.fillDue(s.o.Clock.Now())
+		wait, err := s.fill()
 		if err != nil {
 			return err
 		}
@@ -278,6 +318,15 @@ func (s *Stream) Run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// fill sends what is overdue, by the clock as it is after a step.
+func (s *Stream) fill() (time.Duration, error) {
+	s.mu.Lock()
+	s.lookAtClock()
+	now := s.o.Clock.Now()
+	s.mu.Unlock()
+	return s.fillDue(now)
 }
 
 // fillDue sends slate and silence for what is overdue at now, and says how
