@@ -33,15 +33,14 @@ func (c Config) args(cmdline string, forward map[int]int) []string {
 	for guest, host := range forward {
 		forwards += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", host, guest)
 	}
-	args := []string{
-		"-M", "virt,gic-version=max", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024", "-accel", "tcg,thread=multi",
+	args := append(machineArgs(""), "-accel", "tcg,thread=multi",
 		"-nodefaults", "-display", "none", "-no-reboot",
 		"-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
 		"-kernel", filepath.Join(c.Dir, kernelFile), "-append", cmdline,
 		"-device", "virtio-rng-pci",
 		"-device", "qemu-xhci,id=xhci",
 		"-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control",
-	}
+	)
 	args = append(args, c.cardArgs()...)
 	for _, d := range c.Disks {
 		args = append(args, d.args()...)
@@ -58,9 +57,7 @@ func (c Config) args(cmdline string, forward map[int]int) []string {
 	if c.Watchdog {
 		args = append(args, "-device", "i6300esb", "-action", "watchdog=reset")
 	}
-	if c.Display {
-		args = append(args, "-device", "virtio-gpu-pci")
-	}
+	args = append(args, c.screenArgs()...)
 	if !c.RTC.IsZero() {
 		args = append(args, "-rtc", "base="+c.RTC.UTC().Format("2006-01-02T15:04:05"))
 	}

@@ -27,6 +27,10 @@ func (m *Machine) boot(ctx context.Context) (*life, error) {
 	if err != nil {
 		return nil, err
 	}
+	screen, err := c.makeScreen(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.newLog(); err != nil {
 		return nil, err
 	}
@@ -35,7 +39,7 @@ func (m *Machine) boot(ctx context.Context) (*life, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	args := c.args(strings.TrimSpace(cmdline+" "+c.Append), m.forwards())
+	args := c.args(strings.TrimSpace(cmdline+screen+" "+c.Append), m.forwards())
 	child := run.Child{Name: "qemu", Path: QEMU, Args: args, PipeStdin: true, PipeStdout: true, ExtraFiles: []*os.File{theirs}}
 	l := &life{}
 	if l.process, err = child.Start(ctx); err != nil {

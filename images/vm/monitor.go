@@ -3,11 +3,7 @@ package vm
 import (
 	"context"
 	"fmt"
-	"image"
-	"image/png"
 	"net"
-	"os"
-	"path/filepath"
 )
 
 // Reset presses the machine's reset button and waits for the boot to begin.
@@ -17,26 +13,6 @@ func (m *Machine) Reset(ctx context.Context) error {
 		return err
 	}
 	return m.WaitRestarts(ctx, n+1)
-}
-
-// Screendump is what the machine's screen shows; it needs Config.Display.
-// kernel.rpi has no driver for QEMU's graphics cards, so with the Pi's image it
-// is what QEMU itself says about that.
-func (m *Machine) Screendump(ctx context.Context) (image.Image, error) {
-	path, err := filepath.Abs(filepath.Join(m.config.Dir, "screen.png"))
-	if err != nil {
-		return nil, err
-	}
-	defer os.Remove(path)
-	if err := m.Command(ctx, "screendump", map[string]any{"filename": path, "format": "png"}, nil); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return png.Decode(f)
 }
 
 // SysRq sends a break on the serial line and a key: the kernel's magic SysRq

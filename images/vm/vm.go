@@ -45,7 +45,7 @@ type Config struct {
 	// dm-log-writes has them; "": none.
 	Log      string
 	Watchdog bool // has a hardware watchdog (i6300esb), which resets the machine
-	Display  bool // has a graphics card, for Screendump
+	Display  bool // has a screen (/dev/fb0, 640x480), for Screendump
 	// RTC is the time in the machine's clock at its start; zero: the host's.
 	RTC    time.Time
 	Append string // words for the end of the kernel's command line

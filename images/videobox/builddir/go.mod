@@ -58,6 +58,7 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
+	rsc.io/qr v0.2.0 // indirect
 )
 
 replace github.com/openvideobox/videobox => ../../..
@@ -68,5 +69,6 @@ tool (
 	github.com/openvideobox/videobox/appliance/boxd
 	github.com/openvideobox/videobox/appliance/capture
 	github.com/openvideobox/videobox/appliance/guard
+	github.com/openvideobox/videobox/appliance/preview
 	github.com/openvideobox/videobox/appliance/record
 )
