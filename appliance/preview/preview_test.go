@@ -289,7 +289,7 @@ func TestSystem(t *testing.T) {
 	put("1", "class/net/lo/carrier")
 	put("", "class/net/eth0/device/x")
 	for want, c := range map[string][2]string{
-		"no link": {"0", "-1"}, "1 Gbit/s": {"1", "1000"}, "2.5 Gbit/s": {"1", "2500"}, "100 Mbit/s": {"1", "100"}, "link up": {"1", ""},
+		"no link": {"0", "-1"}, "1 Gbit/s": {"1", "1000"}, "2.5 Gbit/s": {"1", "2500"}, "100 Mbit/s": {"1", "100"}, "link up": {"1", "-1"},
 	} {
 		put(c[0], "class/net/eth0/carrier")
 		put(c[1], "class/net/eth0/speed")

@@ -35,10 +35,10 @@ func (s system) link() screen.Line {
 			continue
 		}
 		mbit, err := strconv.Atoi(s.read("class/net", name, "speed"))
-		if err != nil { // virtio and radio tell none
+		if err != nil { // radio tells none, virtio -1
 			mbit = 0
 		}
-		best = max(best, mbit)
+		best = max(best, mbit, 0)
 	}
 	switch {
 	case len(cards) == 0:

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,7 +65,7 @@ var Version = sync.OnceValue(func() string {
 		return "unknown"
 	}
 	v := info.Main.Version
-	if v == "" || v == "(devel)" {
+	if v == "" || v == "(devel)" || strings.HasPrefix(v, "v0.0.0-00010101") { // built as a module that is replaced by a folder
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
 				return s.Value[:min(len(s.Value), 12)]

@@ -210,4 +210,11 @@ var modules = []Notice{
 		Copyright: "Copyright (c) 2018 The Go Authors. All rights reserved.",
 		Text:      "BSD-3-Clause-Google",
 	},
+	{
+		module: "rsc.io/qr", Name: "rsc.io/qr", Licence: "BSD-3-Clause",
+		Source:    "https://pkg.go.dev/rsc.io/qr",
+		Use:       "the box's screen: QR code",
+		Copyright: "Copyright (c) 2009 The Go Authors. All rights reserved.",
+		Text:      "BSD-3-Clause-Google",
+	},
 }
