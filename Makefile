@@ -86,6 +86,7 @@ bench: build ## benchmarks, with exact latency, cost and comparison figures
 
 drill: build image ## long runs of what make test does shortly, each at most DRILLTIME
 	@go run ./internal/demo deps --vm
+	DRILL=1 go test -count=1 -v -timeout 60m -run Drill ./appliance/...
 	DRILL=1 go test -count=1 -v -timeout 60m ./internal/e2e
 	@failed=0; for t in $$(go test -tags vm -list '$(DRILLS)' ./images/vm | grep '^Test'); do \
 	  go test -tags vm -count=1 -v -timeout $(DRILLTIME) -run "^$$t$$" ./images/vm || failed=1; done; exit $$failed

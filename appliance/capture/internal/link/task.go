@@ -23,18 +23,22 @@ type Work struct {
 // Report is what the worker says about its input and its work, twice a second
 // and whenever the state changes. Counters run from the worker's start.
 type Report struct {
-	State    string              `json:"state"`            // of drivers.State
-	Cause    string              `json:"cause,omitempty"`  // plain words
-	Device   string              `json:"device,omitempty"` // what is read from
-	Width    int                 `json:"width"`            // of the newest frame that came in
-	Height   int                 `json:"height"`
-	FPS      float64             `json:"fps"`      // frames a second that came in lately
-	FramesIn uint64              `json:"frames"`   // that came in
-	Dropped  uint64              `json:"dropped"`  // of them too early for the grid
-	Repeated uint64              `json:"repeated"` // grid frames for which none had come
-	Skipped  uint64              `json:"skipped"`  // grid frames left out: overload
-	Slates   uint64              `json:"slates"`   // grid frames that showed the slate
-	EncodeMS float64             `json:"encode_ms"`
+	State    string  `json:"state"`            // of drivers.State
+	Cause    string  `json:"cause,omitempty"`  // plain words
+	Device   string  `json:"device,omitempty"` // what is read from
+	Width    int     `json:"width"`            // of the newest frame that came in
+	Height   int     `json:"height"`
+	FPS      float64 `json:"fps"`       // frames a second that came in lately
+	FramesIn uint64  `json:"frames"`    // that came in
+	Dropped  uint64  `json:"dropped"`   // of them too early for the grid
+	Repeated uint64  `json:"repeated"`  // grid frames for which none had come
+	Skipped  uint64  `json:"skipped"`   // grid frames left out: overload
+	Slates   uint64  `json:"slates"`    // grid frames that showed the slate
+	EncodeMS float64 `json:"encode_ms"` // a frame, mean since the last report
+
+	EncodeMaxMS float64 `json:"encode_max_ms"` // longest since the last report
+	Queue       int64   `json:"queue"`         // frames that the encoder was behind the grid, most since the last report
+
 	Restarts uint64              `json:"source_restarts"`
 	Picture  level.PictureValues `json:"picture"`
 

@@ -129,6 +129,9 @@ func listen(ctx context.Context, c Config) (*Parent, error) {
 	p.ring = tee.NewRing(int(ringSeconds * bits / 8))
 	p.ring.SetDelay(0) // a picture comes in one write
 	p.status = newStatus(p)
+	if err := p.reporter.Register(collector{p}); err != nil {
+		return nil, err
+	}
 	p.stream = program.NewStream(c.Program, p.ring, program.Options{
 		Clock:   p.clk,
 		Synced:  func() bool { return clock.InSync(c.BoxClock) },

@@ -21,6 +21,7 @@ type Detail struct {
 	Bitrate   int           `json:"bitrate"` // of the video, bit/s, as asked for
 	Live      bool          `json:"live"`    // the newest frame sent shows the source
 	Input     *link.Report  `json:"input,omitempty"`
+	Warnings  []string      `json:"warnings"` // what is odd about picture and sound that come, in plain words
 	Stream    program.Stats `json:"stream"`
 	WorkerPID int64         `json:"worker_pid"` // 0: none
 	Restarts  uint64        `json:"worker_restarts"`
@@ -62,6 +63,9 @@ func (p *Parent) detail() Detail {
 		Source: p.cfg.Source, Video: fmt.Sprintf("%dx%d@%d", c.Width, c.Height, c.Rate), Bitrate: int(p.workers.bitrate.Load()),
 		Stream: p.stream.Stats(), WorkerPID: p.workers.pid.Load(), Restarts: p.workers.restarts.Load(),
 		Input: p.workers.report.Load(), RingBytes: ring.Held, RingSize: ring.Size, Lapped: ring.Lapped,
+	}
+	if d.Input != nil && d.WorkerPID != 0 {
+		d.Warnings = warnings(d.Input)
 	}
 	d.Live = p.status.signal.Snapshot().State == metrics.OK
 	return d

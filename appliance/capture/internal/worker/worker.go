@@ -67,6 +67,8 @@ type Worker struct {
 	reported int64  // when
 	framesAt uint64 // frames in at that time
 	encoding time.Duration
+	longest  time.Duration // to encode a frame
+	behind   int64         // frames
 	encoded  int
 }
 
@@ -175,7 +177,9 @@ func (w *Worker) frame(ctx context.Context, n int64) error {
 	if err != nil {
 		return fmt.Errorf("encode frame %d: %w", n, err)
 	}
-	w.encoding += time.Since(start)
+	took := time.Since(start)
+	w.encoding, w.longest = w.encoding+took, max(w.longest, took)
+	w.behind = max(w.behind, media.FrameAt(w.clk.Now(), w.grid.rate)-n)
 	w.encoded++
 	if err := w.out.Picture(p); err != nil {
 		return err
@@ -260,7 +264,8 @@ func (w *Worker) fillReport(now int64, state drivers.State, cause string) {
 	if w.encoded > 0 {
 		r.EncodeMS = w.encoding.Seconds() * 1000 / float64(w.encoded)
 	}
-	w.encoding, w.encoded = 0, 0
+	r.EncodeMaxMS, r.Queue = w.longest.Seconds()*1000, w.behind
+	w.encoding, w.encoded, w.longest, w.behind = 0, 0, 0, 0
 	w.sound.report(r)
 	r.Picture = w.look.Values()
 	r.Restarts = w.restarts.Load()
