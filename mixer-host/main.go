@@ -23,6 +23,7 @@ type runCmd struct {
 	State  string        `placeholder:"DIR" default:"${state}" help:"Where scene and volumes are kept over a restart: ${default}."`
 	Delay  time.Duration `default:"240ms" help:"How far the mix is behind its sources: what arrives later is not shown (${default})."`
 	Preset string        `default:"superfast" help:"Of x264, from ultrafast to slow (${default})."`
+	Quiet  bool          `name:"no-announce" help:"Don't announce the event to boxes in the local network (DNS-SD, _videobox-event._tcp). A mixer on a loopback address never does."`
 	FFmpeg string        `name:"ffmpeg" default:"ffmpeg" placeholder:"PATH" help:"The program that decodes (${default})."`
 }
 

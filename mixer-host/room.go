@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/openvideobox/videobox/internal/dnssd"
 	"github.com/openvideobox/videobox/internal/event"
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/run"
@@ -61,6 +62,9 @@ func (c *runCmd) Run(ctx context.Context) error {
 	g.Go("control page", func(ctx context.Context) error {
 		return run.ServeHTTP(ctx, event.Listen(room.ControlAddr), page.Handler())
 	})
+	if s, ok := announcement(e, room); ok && !c.Quiet {
+		g.Go("announcement", func(ctx context.Context) error { return dnssd.Announce(ctx, s) })
+	}
 	return g.Wait()
 }
 

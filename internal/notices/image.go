@@ -128,18 +128,4 @@ var image = []Notice{
 		Copyright: "Copyright (c) 2012 Alex Ogier. All rights reserved.\nCopyright (c) 2012 The Go Authors. All rights reserved.",
 		Text:      "BSD-3-Clause-Google",
 	},
-	{
-		Name: "vishvananda/netlink", Licence: "Apache-2.0",
-		Source:    "https://pkg.go.dev/github.com/vishvananda/netlink",
-		Use:       "image: dhcp: addresses and routes",
-		Copyright: "Copyright 2014 Vishvananda Ishaya.",
-		Text:      "Apache-2.0",
-	},
-	{
-		Name: "vishvananda/netns", Licence: "Apache-2.0",
-		Source:    "https://pkg.go.dev/github.com/vishvananda/netns",
-		Use:       "image: dhcp: addresses and routes",
-		Copyright: "Copyright 2014 Vishvananda Ishaya.",
-		Text:      "Apache-2.0",
-	},
 }

@@ -60,6 +60,13 @@ var modules = []Notice{
 		Text:      "MIT",
 	},
 	{
+		module: "github.com/brutella/dnssd", Name: "brutella/dnssd", Licence: "MIT",
+		Source:    "https://pkg.go.dev/github.com/brutella/dnssd",
+		Use:       "discovery: announcing boxes and mixers",
+		Copyright: "Copyright (c) 2017 Matthias Hochgatterer",
+		Text:      "MIT",
+	},
+	{
 		module: "github.com/cespare/xxhash/v2", Name: "cespare/xxhash/v2", Licence: "MIT",
 		Source:    "https://pkg.go.dev/github.com/cespare/xxhash/v2",
 		Use:       "metrics: hashing",
@@ -100,6 +107,13 @@ var modules = []Notice{
 		Use:       "RTMP: codec boxes",
 		Copyright: "Copyright (c) 2009,2014 Google Inc. All rights reserved.",
 		Text:      "BSD-3-Clause-Google",
+	},
+	{
+		module: "github.com/miekg/dns", Name: "miekg/dns", Licence: "BSD-3-Clause",
+		Source:    "https://pkg.go.dev/github.com/miekg/dns",
+		Use:       "discovery: DNS messages",
+		Copyright: "Copyright (c) 2009, The Go Authors. Extensions copyright (c) 2011, Miek Gieben.",
+		Text:      "BSD-3-Clause",
 	},
 	{
 		module: "github.com/munnerz/goautoneg", Name: "munnerz/goautoneg", Licence: "BSD-3-Clause",
@@ -153,6 +167,20 @@ var modules = []Notice{
 		Use:       "AAC encoder: vector arithmetic",
 		Copyright: "Copyright (c) 2025 Tomi P. Hakala",
 		Text:      "MIT",
+	},
+	{
+		module: "github.com/vishvananda/netlink", Name: "vishvananda/netlink", Licence: "Apache-2.0",
+		Source:    "https://pkg.go.dev/github.com/vishvananda/netlink",
+		Use:       "a box's network",
+		Copyright: "Copyright 2014 Vishvananda Ishaya.\nCopyright 2014 Docker, Inc.",
+		Text:      "Apache-2.0-vishvananda",
+	},
+	{
+		module: "github.com/vishvananda/netns", Name: "vishvananda/netns", Licence: "Apache-2.0",
+		Source:    "https://pkg.go.dev/github.com/vishvananda/netns",
+		Use:       "a box's network",
+		Copyright: "Copyright 2014 Vishvananda Ishaya.\nCopyright 2014 Docker, Inc.",
+		Text:      "Apache-2.0-vishvananda",
 	},
 	{
 		module: "github.com/vladimirvivien/go4vl", Name: "vladimirvivien/go4vl", Licence: "MIT",

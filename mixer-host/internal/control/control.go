@@ -44,6 +44,7 @@ type Options struct {
 type Server struct {
 	o       Options
 	guard   *guard
+	view    *view
 	clients chan struct{} // a token for each page that listens
 }
 
@@ -52,7 +53,7 @@ const maxClients = 64
 
 // New makes the handler's parts, and gives the reporter its detail.
 func New(o Options) *Server {
-	s := &Server{o: o, guard: newGuard(o.Event.Secrets.Users, o.Room.Name), clients: make(chan struct{}, maxClients)}
+	s := &Server{o: o, view: newView(o.Event), guard: newGuard(o.Event.Secrets.Users, o.Room.Name), clients: make(chan struct{}, maxClients)}
 	o.Reporter.SetDetail(func() any { return s.state() })
 	return s
 }
@@ -72,7 +73,9 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("POST /api/scene", s.guard.protect(http.HandlerFunc(s.setScene)))
 	mux.Handle("POST /api/volume", s.guard.protect(http.HandlerFunc(s.setVolume)))
 	mux.HandleFunc("GET /still/{name}", s.still)
-	mux.HandleFunc("GET /api/event", s.eventView)
+	for _, path := range []string{"/api/event", "/event.yaml", "/event.yaml.sig"} {
+		mux.Handle("GET "+path, s.view)
+	}
 	for _, path := range []string{"/api/status", "/metrics", "/healthz"} {
 		mux.Handle("GET "+path, report)
 	}
@@ -224,18 +227,4 @@ func cutSuffix(name, suffix string) (string, bool) {
 		return "", false
 	}
 	return name[:len(name)-len(suffix)], true
-}
-
-// eventView is the event as boxes get it.
-func (s *Server) eventView(w http.ResponseWriter, _ *http.Request) {
-	view, sig, err := s.o.Event.View()
-	if err != nil {
-		refuse(w, http.StatusInternalServerError, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/yaml")
-	if sig != nil {
-		w.Header().Set("X-Signature-Ed25519", fmt.Sprintf("%x", sig))
-	}
-	_, _ = w.Write(view)
 }
