@@ -32,7 +32,7 @@ the box a group. The event file says at what size, rate and bitrate.
 
   capture --config event.yaml --name box1 --source pattern
   capture --config event.yaml --name box1 --source talk.mp4
-  capture --config event.yaml --name box1 --source v4l2:/dev/video0
+  capture --config event.yaml --name box1 --source v4l2:auto
 
 On a videobox, flags may also stand in /perm/capture.json ({"preset": "ultrafast"}),
 which overrides the image's /etc/videobox/capture.json.
@@ -42,7 +42,7 @@ Watch it with: ffplay tcp://127.0.0.1:8899`
 type runCommand struct {
 	Config  string        `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
 	Name    string        `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
-	Source  string        `default:"v4l2:/dev/video0" placeholder:"SOURCE" help:"What to send: ${source}. Default: v4l2:/dev/video0."`
+	Source  string        `default:"v4l2:auto" placeholder:"SOURCE" help:"What to send: ${source}. Default: v4l2:auto."`
 	Preset  string        `default:"superfast" help:"x264's preset, from ultrafast to medium."`
 	Threads int           `default:"1" help:"x264's threads."`
 	Sound   time.Duration `name:"sound-offset" placeholder:"64ms" help:"By how much to put the sound later than the capture device gives it, to be with the picture."`

@@ -109,7 +109,9 @@ func encode(ctx context.Context, t link.Work, out *link.Writer, running func(*wo
 	g := run.NewGroup(ctx)
 	g.Go("", w.Run)
 	g.Go("source", func(ctx context.Context) error {
-		return run.Restart(ctx, "source", run.Backoff{Max: sourceWait, OnRestart: func(_ uint64, cause error) {
+		ctx, replace := context.WithCancelCause(ctx)
+		defer replace(nil)
+		err := run.Restart(ctx, "source", run.Backoff{Max: sourceWait, OnRestart: func(_ uint64, cause error) {
 			w.Restarted()
 			report(w, cause)
 		}}, func(ctx context.Context) error {
@@ -120,8 +122,15 @@ func encode(ctx context.Context, t link.Work, out *link.Writer, running func(*wo
 			began := time.Now()
 			err = s.Run(ctx, w)
 			slog.Debug("source ended", "after", time.Since(began), "err", err)
+			if errors.Is(err, drivers.ErrWedged) {
+				replace(err) // a new process may fare better
+			}
 			return err
 		})
+		if cause := context.Cause(ctx); errors.Is(cause, drivers.ErrWedged) {
+			return cause
+		}
+		return err
 	})
 	return g.Wait()
 }

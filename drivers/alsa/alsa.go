@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -40,23 +39,53 @@ type Sink interface{ Audio(s media.Samples) }
 
 // Config is what to capture.
 type Config struct {
-	Path  string      // /dev/snd/pcmCxDxc
-	Clock clock.Clock // nil: the system's
+	Path string // /dev/snd/pcmCxDxc
+	// Interleaved says that a device which offers 96 kHz mono sends 48 kHz stereo,
+	// left and right in turn, as the MS2109 does. Linux 5.9 and later know that
+	// and offer what it is; there this changes nothing.
+	Interleaved bool
+	Clock       clock.Clock                    // nil: the system's
+	Open        func(path string) (PCM, error) // nil: OpenPCM
 }
 
 // Source is one capture device.
 type Source struct {
 	cfg      Config
-	open     func(path string) (handle, error)
 	overruns atomic.Uint64
+	samples  atomic.Uint64
 }
 
-// handle is the transport: the only part that knows /dev.
-type handle interface {
-	ioctl(request uintptr, arg unsafe.Pointer) error
-	// poll waits for samples, at most ms milliseconds.
-	poll(ms int) (ready bool, err error)
-	close() error
+// PCM is an open device for capture: what the package needs of the kernel.
+// OpenPCM gives a real one, drivers/drivertest a fake.
+type PCM interface {
+	// Ranges are what the device can do.
+	Ranges() (Ranges, error)
+	// Configure chooses interleaved S16, and a period and a buffer as near as the
+	// device can to those given, in samples a channel.
+	Configure(rate, channels, period, buffer int) error
+	// Start begins to capture, also anew after an overrun.
+	Start() error
+	// Wait waits for samples, at most ms milliseconds. A device that is gone is
+	// ready: Read says what it is.
+	Wait(ms int) (ready bool, err error)
+	// Read gives what is there, n samples a channel. EAGAIN: none. EPIPE: an
+	// overrun, Start goes on.
+	Read(data []int16, channels int) (n int, err error)
+	Close() error
+}
+
+// Ranges are inclusive.
+type Ranges struct{ Rate, Channels [2]int }
+
+func (r Ranges) has(rate, channels int) bool {
+	return r.Rate[0] <= rate && rate <= r.Rate[1] && r.Channels[0] <= channels && channels <= r.Channels[1]
+}
+
+// shape is how samples come and what they are.
+type shape struct {
+	rate, channels int // as the device calls it
+	per            int // of the device's samples in one of ours
+	ours           int // channels
 }
 
 // New makes a source; the device is opened by Run.
@@ -64,29 +93,35 @@ func New(c Config) *Source {
 	if c.Clock == nil {
 		c.Clock = clock.System
 	}
-	return &Source{cfg: c, open: openHandle}
+	if c.Open == nil {
+		c.Open = OpenPCM
+	}
+	return &Source{cfg: c}
 }
 
 // Overruns counts how often the kernel's buffer was full.
 func (s *Source) Overruns() uint64 { return s.overruns.Load() }
 
+// Samples counts those that came, of each channel.
+func (s *Source) Samples() uint64 { return s.samples.Load() }
+
 // Run opens the device and delivers samples until it fails or the context ends.
 // Its errors are *drivers.Error but for the context's.
 func (s *Source) Run(ctx context.Context, sink Sink) error {
-	h, err := s.open(s.cfg.Path)
+	p, err := s.cfg.Open(s.cfg.Path)
 	if err != nil {
 		return s.failed(drivers.NoDevice, err)
 	}
-	defer h.close()
-	channels, err := configure(h)
+	defer p.Close()
+	is, err := s.configure(p)
 	if err != nil {
 		return s.failed(drivers.Unsupported, err)
 	}
-	if err := start(h); err != nil {
+	if err := p.Start(); err != nil {
 		return s.failed(drivers.NoDevice, err)
 	}
-	slog.Info("sound device", "path", s.cfg.Path, "channels", channels)
-	return s.stream(ctx, h, channels, sink)
+	slog.Info("sound device", "path", s.cfg.Path, "rate", is.rate, "channels", is.channels, "interleaved", is.per > 1)
+	return s.stream(ctx, p, is, sink)
 }
 
 func (s *Source) failed(state drivers.State, err error) error {
@@ -94,73 +129,71 @@ func (s *Source) failed(state drivers.State, err error) error {
 }
 
 // configure chooses 48 kHz S16 and as many of two channels as there are.
-func configure(h handle) (channels int, err error) {
-	device := anything()
-	if err := h.ioctl(ioctlRefine, unsafe.Pointer(device)); err != nil {
-		return 0, fmt.Errorf("ask for its parameters: %w", err)
+func (s *Source) configure(p PCM) (shape, error) {
+	r, err := p.Ranges()
+	if err != nil {
+		return shape{}, fmt.Errorf("ask for its parameters: %w", err)
 	}
-	if !device.has(intervalRate, media.SampleRate) {
-		return 0, fmt.Errorf("%d to %d samples a second; it must do 48000",
-			device.intervals[intervalRate].min, device.intervals[intervalRate].max)
+	is, err := s.choose(r)
+	if err != nil {
+		return shape{}, err
 	}
-	for channels = media.Channels; !device.has(intervalChannels, uint32(channels)); channels-- {
-		if channels == 1 {
-			return 0, fmt.Errorf("at least %d channels; it must do one or two", device.intervals[intervalChannels].min)
-		}
+	if err := p.Configure(is.rate, is.channels, period*is.per, buffer*is.per); err != nil {
+		return shape{}, fmt.Errorf("%d kHz S16 with %d channels: %w", is.rate/1000, is.channels, err)
 	}
-	p := anything()
-	p.only(maskAccess, accessInterleaved)
-	p.only(maskFormat, formatS16LE)
-	p.set(intervalChannels, uint32(channels))
-	p.set(intervalRate, media.SampleRate)
-	p.near(intervalPeriodSize, period, device)
-	p.near(intervalBufferSize, buffer, device)
-	if err := h.ioctl(ioctlParams, unsafe.Pointer(p)); err != nil {
-		return 0, fmt.Errorf("48 kHz S16 with %d channels: %w", channels, err)
-	}
-	return channels, nil
+	return is, nil
 }
 
-func start(h handle) error {
-	if err := h.ioctl(ioctlPrepare, nil); err != nil {
-		return fmt.Errorf("prepare: %w", err)
+func (s *Source) choose(r Ranges) (shape, error) {
+	switch {
+	case r.has(media.SampleRate, media.Channels):
+		return shape{media.SampleRate, media.Channels, 1, media.Channels}, nil
+	case s.cfg.Interleaved && r.has(media.Channels*media.SampleRate, 1):
+		return shape{media.Channels * media.SampleRate, 1, media.Channels, media.Channels}, nil
+	case r.has(media.SampleRate, 1):
+		return shape{media.SampleRate, 1, 1, 1}, nil
+	case r.Rate[0] > media.SampleRate || r.Rate[1] < media.SampleRate:
+		return shape{}, fmt.Errorf("%d to %d samples a second; it must do 48000", r.Rate[0], r.Rate[1])
 	}
-	if err := h.ioctl(ioctlStart, nil); err != nil {
-		return fmt.Errorf("start: %w", err)
-	}
-	return nil
+	return shape{}, fmt.Errorf("at least %d channels; it must do one or two", r.Channels[0])
 }
 
-func (s *Source) stream(ctx context.Context, h handle, channels int, sink Sink) error {
-	data := make([]int16, buffer*channels)
+func (s *Source) stream(ctx context.Context, p PCM, is shape, sink Sink) error {
+	data := make([]int16, buffer*is.ours)
 	var t timeline
-	for ctx.Err() == nil {
-		ready, err := h.poll(silence)
+	for held := 0; ctx.Err() == nil; {
+		ready, err := p.Wait(silence)
 		if err != nil {
 			return s.failed(drivers.NoDevice, err)
 		}
 		if !ready {
 			return s.failed(drivers.Frozen, fmt.Errorf("no samples for %d ms", silence))
 		}
-		x := xferi{buf: unsafe.Pointer(&data[0]), frames: buffer}
-		switch err := h.ioctl(ioctlReadI, unsafe.Pointer(&x)); {
+		n, err := p.Read(data[held:], is.channels)
+		switch {
 		case err == nil:
 		case errors.Is(err, unix.EAGAIN):
 			continue
 		case errors.Is(err, unix.EPIPE):
 			s.overruns.Add(1)
-			if err := start(h); err != nil {
+			if err := p.Start(); err != nil {
 				return s.failed(drivers.NoDevice, err)
 			}
-			t = timeline{}
+			t, held = timeline{}, 0
 			continue
 		default:
 			return s.failed(drivers.NoDevice, err)
 		}
-		if n := x.result; n > 0 && n <= buffer {
+		// A left sample whose right one hasn't come yet waits for it.
+		have := held + n*is.channels
+		whole := have / is.ours
+		held = have - whole*is.ours
+		if whole > 0 {
+			s.samples.Add(uint64(whole))
 			sink.Audio(media.Samples{
-				Time: t.place(n, s.cfg.Clock.Now()), Rate: media.SampleRate, Channels: channels, Data: data[:n*channels],
+				Time: t.place(whole, s.cfg.Clock.Now()), Rate: media.SampleRate, Channels: is.ours, Data: data[:whole*is.ours],
 			})
+			copy(data[:held], data[whole*is.ours:have])
 		}
 	}
 	return ctx.Err()

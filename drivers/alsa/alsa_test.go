@@ -51,7 +51,9 @@ type card struct {
 	refuse         error     // of HW_PARAMS
 	reads          []any     // int: samples to give; error; "silence": poll times out
 	clk            *clock.Held
+	perSample      int // of the device's in one of ours; 0: 1
 	asked          hwParams
+	interleaved    bool // what its stick's profile says
 	starts         int
 	closed         bool
 	value          int16
@@ -92,7 +94,7 @@ func (c *card) read(x *xferi) error {
 		return err
 	}
 	n := next.(int)
-	c.clk.Set(c.clk.Now() + media.SampleTime(int64(n)))
+	c.clk.Set(c.clk.Now() + media.SampleTime(int64(n))/int64(max(1, c.perSample)))
 	channels := int(c.asked.intervals[intervalChannels].min)
 	for i := range unsafe.Slice((*int16)(x.buf), n*channels) {
 		c.value++
@@ -114,8 +116,7 @@ const began = int64(1_800_000_000_000_000_000)
 func run(t *testing.T, c *card) (*Source, heard, error) {
 	t.Helper()
 	c.clk = clock.NewHeld(began)
-	s := New(Config{Path: "/dev/snd/pcmC1D0c", Clock: c.clk})
-	s.open = func(string) (handle, error) { return c, nil }
+	s := New(Config{Path: "/dev/snd/pcmC1D0c", Clock: c.clk, Interleaved: c.interleaved, Open: func(string) (PCM, error) { return pcm{c}, nil }})
 	var h heard
 	err := s.Run(t.Context(), &h)
 	if !c.closed {
@@ -200,10 +201,37 @@ func TestMissingDeviceSaysSo(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	s := New(Config{})
-	s.open = func(string) (handle, error) { return usual(), nil }
+	s := New(Config{Open: func(string) (PCM, error) { return pcm{usual()}, nil }})
 	if err := s.Run(ctx, new(heard)); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestInterleaved: 96 kHz mono that is 48 kHz stereo; a left sample waits for
+// its right one.
+func TestInterleaved(t *testing.T) {
+	c := usual(960, 961, 959, 1, 1, unix.ENODEV)
+	c.rate, c.channels, c.interleaved = [2]uint32{96000, 96000}, [2]uint32{1, 1}, true
+	c.perSample = 2
+	s, h, err := run(t, c)
+	if !errors.Is(err, unix.ENODEV) || s.Samples() != 1441 {
+		t.Fatalf("%d samples, %v", s.Samples(), err)
+	}
+	value := int16(1)
+	for i, b := range h {
+		if b.Channels != 2 || b.Rate != 48000 || b.Data[0] != value {
+			t.Errorf("block %d: %d channels at %d Hz from %d on, want %d", i, b.Channels, b.Rate, b.Data[0], value)
+		}
+		value += int16(len(b.Data))
+	}
+	if p := c.asked; p.intervals[intervalRate].min != 96000 || p.intervals[intervalChannels].min != 1 {
+		t.Errorf("asked for %+v", p)
+	}
+	// The same profile where the kernel has put it right.
+	c = usual("silence")
+	c.interleaved = true
+	if _, _, err := run(t, c); c.asked.intervals[intervalChannels].min != 2 {
+		t.Errorf("asked for %+v, %v", c.asked, err)
 	}
 }
 

@@ -102,7 +102,3 @@ func (p *hwParams) near(i int, v uint32, device *hwParams) {
 	d := device.intervals[i]
 	p.set(i, min(max(v, d.min), d.max))
 }
-
-func (p *hwParams) has(i int, v uint32) bool {
-	return p.intervals[i].min <= v && v <= p.intervals[i].max
-}

@@ -4,20 +4,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"testing"
 )
 
-// Sysfs is a made-up sysfs and /dev in a temporary folder.
+// Sysfs is a made-up sysfs. Its methods panic where the file system fails them.
 type Sysfs struct {
-	Sys, Dev string
-
-	t testing.TB
+	Sys string // the folder that stands for /sys
 }
 
-// NewSysfs makes one with a USB bus and nothing on it.
-func NewSysfs(t testing.TB) *Sysfs {
-	root := t.TempDir()
-	s := &Sysfs{Sys: filepath.Join(root, "sys"), Dev: filepath.Join(root, "dev"), t: t}
+// NewSysfs makes one in a folder, with a USB bus and nothing on it.
+func NewSysfs(folder string) *Sysfs {
+	s := &Sysfs{Sys: filepath.Join(folder, "sys")}
 	s.folder("bus/usb/devices")
 	s.folder("devices/pci0000:00/usb1")
 	for _, class := range []string{"video4linux", "sound", "hidraw"} {
@@ -32,6 +28,7 @@ type USB struct {
 	Vendor, Product uint16
 	Name, Serial    string
 	Number          int    // of the device on its bus; changes with each plugging
+	Speed           int    // Mbit/s
 	Class           string // bDeviceClass; empty: ef, several interfaces
 
 	Video []string // video0, video1
@@ -41,7 +38,6 @@ type USB struct {
 
 // Plug puts a device onto the bus and gives its folder.
 func (s *Sysfs) Plug(d USB) (path string) {
-	s.t.Helper()
 	dir := "devices/pci0000:00/usb1/" + d.Port
 	if d.Class == "" {
 		d.Class = "ef"
@@ -49,6 +45,7 @@ func (s *Sysfs) Plug(d USB) (path string) {
 	for name, value := range map[string]string{
 		"idVendor": fmt.Sprintf("%04x", d.Vendor), "idProduct": fmt.Sprintf("%04x", d.Product), "busnum": "1",
 		"devnum": fmt.Sprint(d.Number), "product": d.Name, "serial": d.Serial, "authorized": "1", "bDeviceClass": d.Class,
+		"speed": fmt.Sprint(d.Speed),
 	} {
 		s.file(dir+"/"+name, value+"\n")
 	}
@@ -69,7 +66,6 @@ func (s *Sysfs) Plug(d USB) (path string) {
 
 // Unplug takes the device at that port away with all its nodes.
 func (s *Sysfs) Unplug(port string) {
-	s.t.Helper()
 	dir := filepath.Join(s.Sys, "devices/pci0000:00/usb1", port)
 	links, _ := filepath.Glob(filepath.Join(s.Sys, "class/*/*"))
 	for _, l := range append(links, filepath.Join(s.Sys, "bus/usb/devices", port)) {
@@ -100,8 +96,7 @@ func (s *Sysfs) link(from, to string) {
 }
 
 func (s *Sysfs) must(err error) {
-	s.t.Helper()
 	if err != nil {
-		s.t.Fatal(err)
+		panic(err)
 	}
 }

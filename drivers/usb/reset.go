@@ -52,6 +52,9 @@ func kernelReset(node string) error {
 // Authorize lets the system use the device, or forbids it: its drivers leave it
 // and its nodes go until it is authorized again. It needs root.
 func (d Device) Authorize(on bool) error {
+	if d.root.Authorize != nil {
+		return d.root.Authorize(d.Path, on)
+	}
 	value := "0"
 	if on {
 		value = "1"

@@ -28,6 +28,7 @@ type Device struct {
 	Path            string // its directory in sysfs; stays when it is plugged into the same socket again
 	Bus, Number     int    // of /dev/bus/usb/BBB/NNN; Number changes with each reset and plugging
 	Vendor, Product uint16
+	Speed           int    // Mbit/s: 480 is USB 2, 5000 and more USB 3; 0: unknown
 	Serial, Name    string // as the device says; may be empty
 
 	root Root
@@ -41,8 +42,10 @@ func (d Device) String() string { return strings.TrimSpace(d.ID() + " " + d.Name
 // Root says where the kernel's file systems are.
 type Root struct {
 	Sys, Dev string
-	// Reset resets the device behind a node of /dev/bus/usb; nil: the kernel does.
-	Reset func(node string) error
+	// Reset resets the device behind a node of /dev/bus/usb, Authorize the one of a
+	// directory in sysfs; nil: the kernel does.
+	Reset     func(node string) error
+	Authorize func(dir string, on bool) error
 }
 
 // System is this machine.
@@ -110,6 +113,9 @@ func (r Root) read(dir string) (Device, error) {
 	product, err2 := strconv.ParseUint(attribute(dir, "idProduct"), 16, 16)
 	bus, err3 := strconv.Atoi(attribute(dir, "busnum"))
 	number, err4 := strconv.Atoi(attribute(dir, "devnum"))
+	if speed, err := strconv.ParseFloat(attribute(dir, "speed"), 64); err == nil { // 1.5 is the slowest
+		d.Speed = int(speed)
+	}
 	d.Vendor, d.Product, d.Bus, d.Number = uint16(vendor), uint16(product), bus, number
 	return d, errors.Join(err1, err2, err3, err4)
 }

@@ -15,13 +15,13 @@ import (
 )
 
 var stick = drivertest.USB{
-	Port: "1-1.4", Vendor: 0x345f, Product: 0x2131, Name: "USB3.0 Video", Serial: "7", Number: 5,
+	Port: "1-1.4", Vendor: 0x345f, Product: 0x2131, Name: "USB3.0 Video", Serial: "7", Number: 5, Speed: 5000,
 	Video: []string{"video0", "video1"}, Card: "card1", HID: "hidraw2",
 }
 
 func bus(t *testing.T) (*drivertest.Sysfs, usb.Root) {
-	s := drivertest.NewSysfs(t)
-	return s, usb.Root{Sys: s.Sys, Dev: s.Dev}
+	s := drivertest.NewSysfs(t.TempDir())
+	return s, usb.Root{Sys: s.Sys, Dev: filepath.Join(t.TempDir(), "dev")}
 }
 
 func TestOfFindsTheDeviceOfEachNode(t *testing.T) {
@@ -41,13 +41,13 @@ func TestOfFindsTheDeviceOfEachNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Path != path || d.Bus != 1 || d.Number != 5 || d.Serial != "7" || d.String() != "345f:2131 USB3.0 Video" {
+	if d.Path != path || d.Bus != 1 || d.Number != 5 || d.Speed != 5000 || d.Serial != "7" || d.String() != "345f:2131 USB3.0 Video" {
 		t.Errorf("%+v", d)
 	}
 	for what, c := range map[string]struct{ got, want []string }{
-		"video": {d.Video(), []string{s.Dev + "/video0", s.Dev + "/video1"}},
-		"sound": {d.Sound(), []string{s.Dev + "/snd/pcmC1D0c"}},
-		"HID":   {d.HID(), []string{s.Dev + "/hidraw2"}},
+		"video": {d.Video(), []string{root.Dev + "/video0", root.Dev + "/video1"}},
+		"sound": {d.Sound(), []string{root.Dev + "/snd/pcmC1D0c"}},
+		"HID":   {d.HID(), []string{root.Dev + "/hidraw2"}},
 	} {
 		if !slices.Equal(c.got, c.want) {
 			t.Errorf("%s: %q, want %q", what, c.got, c.want)
@@ -112,7 +112,7 @@ func TestResetFollowsTheNumber(t *testing.T) {
 	if err := d.Reset(); !errors.Is(err, unix.EPERM) {
 		t.Errorf("refused: %v", err)
 	}
-	if want := []string{s.Dev + "/bus/usb/001/005", s.Dev + "/bus/usb/001/006"}; !slices.Equal(reset, want) {
+	if want := []string{root.Dev + "/bus/usb/001/005", root.Dev + "/bus/usb/001/006"}; !slices.Equal(reset, want) {
 		t.Errorf("reset %q, want %q", reset, want)
 	}
 	s.Unplug(stick.Port)
@@ -131,7 +131,7 @@ func TestKernelResetNeedsItsNode(t *testing.T) {
 	if err := d.Reset(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no node: %v", err)
 	}
-	node := filepath.Join(s.Dev, "bus/usb/001/005")
+	node := filepath.Join(root.Dev, "bus/usb/001/005")
 	if err := errors.Join(os.MkdirAll(filepath.Dir(node), 0o755), os.WriteFile(node, nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,17 @@ import (
 	"github.com/openvideobox/videobox/drivers"
 )
 
-func openDevice(context.Context, Config) (device, error) {
-	return nil, &drivers.Error{State: drivers.Unsupported, Err: errors.New("this build can't read capture devices; build it on Linux with CGO_ENABLED=1")}
-}
+// Go4vl can't read anything in this build.
+var Go4vl Kernel = none4vl{}
 
-func now() (utc, monotonic int64) { t := time.Now().UnixNano(); return t, t }
+type none4vl struct{}
+
+var errBuild = failure(drivers.Unsupported, errors.New("this build can't read capture devices; build it on Linux with CGO_ENABLED=1"))
+
+func (none4vl) Nodes() ([]string, error) { return nil, errBuild }
+
+func (none4vl) Modes(string) (string, []Mode, error) { return "", nil, errBuild }
+
+func (none4vl) Open(context.Context, string, Mode) (Stream, error) { return nil, errBuild }
+
+func Now() (utc, monotonic int64) { t := time.Now().UnixNano(); return t, t }

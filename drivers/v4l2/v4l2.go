@@ -1,15 +1,18 @@
-// Package v4l2 reads MJPEG from a Video4Linux2 capture device, an HDMI to USB
-// stick above all.
+// Package v4l2 reads a Video4Linux2 capture device, an HDMI to USB stick above
+// all: MJPEG, YUYV, UYVY and NV12.
 //
-// The device itself is behind a small seam (device): go4vl on real hardware, a
-// fake in tests. What the package adds to it: frames that arrive out of order,
-// damaged or too late are left out and counted, silence is noticed, time stamps
-// become UTC, and every way in which a device can be missing has a state and a
-// cause of its own.
+// The kernel is behind a small seam (Kernel): go4vl on real hardware, a fake in
+// tests. What the package adds to it: it finds the device and follows it to
+// another number; it chooses the mode (Choose says how); frames that arrive out
+// of order, damaged or too late are left out and counted; silence is noticed and
+// a device that hangs is put right (ladder); time stamps become UTC, colours
+// what the driver says they are; and every way in which a device can be missing
+// has a state and a cause of its own.
 //
 // Seen on the emulated MS2131 (345f:2131): up to 10 of 200 small frames arrive
-// out of order; short and corrupt frames come without an error flag and are
-// told by the decoder's warnings alone.
+// out of order; short and corrupt MJPEG frames come without an error flag and
+// are told by the decoder's warnings alone; short uncompressed ones are dropped
+// by the kernel and are a gap in the sequence.
 package v4l2
 
 import (
@@ -21,6 +24,8 @@ import (
 	"time"
 
 	"github.com/openvideobox/videobox/drivers"
+	"github.com/openvideobox/videobox/drivers/usb"
+	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/media"
 )
 
@@ -28,23 +33,14 @@ const (
 	// frozenAfter is how long a device may deliver nothing before it counts as
 	// frozen: the 250 ms for which capture holds the last frame are over then.
 	frozenAfter = time.Second
-	// reopenAfter is when it is given up, to be opened anew.
-	reopenAfter = 4 * time.Second
+	// lookEvery is how often a device that isn't there is looked for.
+	lookEvery = 250 * time.Millisecond
+	// retryEvery is how often a device is tried that can't be used as it is.
+	retryEvery = time.Second
 	// oldest is the most that a time stamp may lie back; beyond it the driver's
 	// clock isn't CLOCK_MONOTONIC and the time of arrival is taken.
 	oldest = time.Second
 )
-
-// Mode is a size, rate and pixel format of a device.
-type Mode struct {
-	Width, Height int
-	Rate          float64 // frames a second
-	Pixel         string  // as V4L2 writes it: MJPG, YUYV
-}
-
-func (m Mode) String() string {
-	return fmt.Sprintf("%s %dx%d at %g frames a second", m.Pixel, m.Width, m.Height, m.Rate)
-}
 
 // Decode decodes an MJPEG frame into f, whose buffers it reuses, and counts
 // what the decoder complained of; internal/codec/jpeg has one.
@@ -52,186 +48,207 @@ type Decode func(data []byte, f *media.Frame) (warnings int, err error)
 
 // Config is what to capture.
 type Config struct {
-	Path                string // /dev/videoN
-	Width, Height, Rate int    // to ask the device for; it may give something else
+	Path                string // /dev/videoN, or Auto
+	Width, Height, Rate int    // wanted; the device may give something else
 	Decode              Decode
+
+	// Models tells what is known about a USB device; nil: nothing about any.
+	Models func(usb.Device) Model
+	// Opened hears of each device that is open and about to deliver; nil: nobody.
+	Opened func(Device, Format)
+	// Excused says that no pictures have to come now, because the stick itself
+	// says that it has no signal; nil: they always have to.
+	Excused func() bool
+
+	Kernel Kernel      // nil: Go4vl
+	USB    usb.Root    // the zero value is this machine's
+	Clock  clock.Clock // of all waiting; nil: the system's
 	// Now gives UTC and CLOCK_MONOTONIC of the same instant, in ns; nil: the
 	// kernel's.
 	Now func() (utc, monotonic int64)
 }
 
-// Stats counts what came in and what was left out.
+func (c Config) withDefaults() Config {
+	if c.Kernel == nil {
+		c.Kernel = Go4vl
+	}
+	if c.USB.Sys == "" {
+		c.USB = usb.System
+	}
+	if c.Clock == nil {
+		c.Clock = clock.System
+	}
+	if c.Now == nil {
+		c.Now = Now
+	}
+	return c
+}
+
+// Stats counts what came in, what was left out, and what was done about a device
+// that hung.
 type Stats struct {
 	Frames   uint64 // delivered
 	Damaged  uint64 // short or corrupt
 	Disorder uint64 // arrived after a newer one
 	Stale    uint64 // skipped because a newer one had come
 	Lost     uint64 // numbers missing in the driver's sequence
+
+	Reopened, Reset, Reauthorized uint64
 }
 
 // Source is one device.
 type Source struct {
-	cfg  Config
-	open func(context.Context, Config) (device, error)
+	cfg    Config
+	ladder ladder
+	last   Device // that was opened last
+	good   Device // that delivered last
+	why    string // it has its mode
+	held   chan struct{}
 
-	frozenAfter, reopenAfter time.Duration
+	choices int // devices that may be meant
+	inVain  int // those that were open and delivered nothing, in a row
 
 	frames, damaged, disorder, stale, lost atomic.Uint64
 }
 
-// device is an open, streaming device. Its channels are closed when it ends.
-type device interface {
-	// mode is what the driver really gives.
-	mode() Mode
-	// buffers delivers coded frames. Whoever takes one releases it.
-	buffers() <-chan buffer
-	// close stops streaming and gives everything back, whatever the state.
-	close() error
-	// err is why buffers was closed.
-	err() error
-}
-
-// buffer is one frame of the device.
-type buffer struct {
-	data      []byte
-	sequence  uint32
-	monotonic int64 // ns
-	release   func()
-}
-
 // New makes a source; the device is opened by Run.
-func New(c Config) *Source {
-	if c.Now == nil {
-		c.Now = now
-	}
-	return &Source{cfg: c, open: openDevice, frozenAfter: frozenAfter, reopenAfter: reopenAfter}
-}
+func New(c Config) *Source { return &Source{cfg: c.withDefaults()} }
 
 // Stats is a snapshot.
 func (s *Source) Stats() Stats {
-	return Stats{s.frames.Load(), s.damaged.Load(), s.disorder.Load(), s.stale.Load(), s.lost.Load()}
+	return Stats{
+		s.frames.Load(), s.damaged.Load(), s.disorder.Load(), s.stale.Load(), s.lost.Load(),
+		s.ladder.count[reopen].Load(), s.ladder.count[reset].Load(), s.ladder.count[reauthorize].Load(),
+	}
 }
 
-// Run opens the device and delivers frames until it fails or the context ends.
-// Its errors are *drivers.Error but for the context's.
+// Run opens the device, as often as it takes, and delivers frames until the
+// context ends or the device hangs in a way that the ladder doesn't help against:
+// then the error is drivers.ErrWedged and the process should be replaced.
 func (s *Source) Run(ctx context.Context, sink drivers.Sink) error {
-	d, err := s.open(ctx, s.cfg)
+	for said := ""; ; {
+		err := s.once(ctx, sink)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		state := stateOf(err)
+		sink.State(state, err.Error())
+		if err.Error() != said {
+			said = err.Error()
+			slog.Warn("capture", "state", state.String(), "cause", said)
+		}
+		if err := s.recover(ctx, state, err); err != nil {
+			return err
+		}
+	}
+}
+
+// recover does what a failure asks for before the next try.
+func (s *Source) recover(ctx context.Context, state drivers.State, cause error) error {
+	switch {
+	case state == drivers.NoDevice:
+		return clock.Sleep(ctx, s.cfg.Clock, lookEvery)
+	case state != drivers.Frozen:
+		return clock.Sleep(ctx, s.cfg.Clock, retryEvery)
+	case s.choices > 1 && s.inVain%s.choices != 0:
+		return ctx.Err() // try the next one
+	}
+	return s.climb(ctx, cause)
+}
+
+// once finds a device, opens it and delivers its frames until it fails.
+func (s *Source) once(ctx context.Context, sink drivers.Sink) error {
+	var d Device
+	var m Mode
+	if err := s.call(ctx, openPatience, func() (err error) { d, m, err = s.find(); return err }, nil); err != nil {
+		return err
+	}
+	s.last = d
+	var stream Stream
+	err := s.call(ctx, openPatience, func() (err error) { stream, err = s.cfg.Kernel.Open(ctx, d.Node, m); return err },
+		func() { stream.Close() })
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err := d.close(); err != nil {
-			slog.Debug("close", "device", s.cfg.Path, "err", err)
-		}
-	}()
-	m := d.mode()
-	if m.Pixel != "MJPG" {
-		return &drivers.Error{State: drivers.Unsupported, Err: fmt.Errorf("%s gives %v; only MJPEG is supported", s.cfg.Path, m)}
+	defer s.close(ctx, d, stream)
+	is := stream.Format()
+	if !is.readable() {
+		return failure(drivers.Unsupported, fmt.Errorf("the capture device %v gives %v, which can't be read", d, is.Mode))
 	}
-	slog.Info("capture device", "path", s.cfg.Path, "mode", m.String())
-	return s.stream(ctx, d, sink)
+	slog.Info("capture device", "device", d.String(), "mode", is.String(), "because", s.why)
+	if s.cfg.Opened != nil {
+		s.cfg.Opened(d, is)
+	}
+	return s.stream(ctx, d, stream, sink)
 }
 
-func (s *Source) stream(ctx context.Context, d device, sink drivers.Sink) error {
-	frame := media.NewFrame(2, 2)
-	var last uint32
-	started := false
-	silence := time.NewTimer(s.frozenAfter)
-	defer silence.Stop()
-	for quiet := s.frozenAfter; ; {
+func (s *Source) close(ctx context.Context, d Device, stream Stream) {
+	if err := s.call(context.WithoutCancel(ctx), closePatience, stream.Close, nil); err != nil {
+		slog.Debug("close", "device", d.String(), "err", err)
+	}
+}
+
+// stream delivers frames until the device fails.
+func (s *Source) stream(ctx context.Context, d Device, stream Stream, sink drivers.Sink) error {
+	r := reader{s: s, is: stream.Format(), frame: media.NewFrame(2, 2)}
+	s.inVain++ // until it has delivered
+	limit := newTimer(s.cfg.Clock)
+	defer limit.stop()
+	limit.set(frozenAfter)
+	for quiet := false; ; {
 		select {
-		case b, ok := <-d.buffers():
+		case b, ok := <-stream.Buffers():
 			if !ok {
-				return s.ended(ctx, d)
+				return s.ended(ctx, d, stream)
 			}
-			b = s.newest(b, d.buffers())
-			fresh := !started || s.follows(last, b.sequence)
-			if fresh {
-				last, started = b.sequence, true
-				if s.decode(b, frame) {
-					s.frames.Add(1)
-					sink.Video(frame)
-					quiet = s.frozenAfter
-					silence.Reset(quiet)
-				}
+			b = r.newest(b, stream.Buffers())
+			if r.take(b) {
+				sink.Video(r.frame)
+				s.ladder.good(s.cfg.Clock.Now())
+				s.good, s.inVain, quiet = d, 0, false
+				limit.set(frozenAfter)
 			}
-			b.release()
-		case <-silence.C:
-			if quiet >= s.reopenAfter {
-				return &drivers.Error{State: drivers.Frozen, Err: fmt.Errorf("%s has delivered no good frame for %v; opening it anew", s.cfg.Path, s.reopenAfter)}
+			b.Release()
+		case <-limit.reached:
+			switch excused := s.cfg.Excused != nil && s.cfg.Excused(); {
+			case excused:
+				quiet = false
+				limit.set(frozenAfter)
+			case quiet:
+				return failure(drivers.Frozen, fmt.Errorf("the capture device %v delivers no picture", d))
+			default:
+				sink.State(drivers.Frozen, fmt.Sprintf("the capture device %v delivers no picture", d))
+				quiet = true
+				limit.set(s.ladder.patience() - frozenAfter)
 			}
-			sink.State(drivers.Frozen, fmt.Sprintf("the capture device %s delivers no picture", s.cfg.Path))
-			quiet = s.reopenAfter
-			silence.Reset(s.reopenAfter - s.frozenAfter)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// newest drains what has piled up, so that latency doesn't.
-func (s *Source) newest(b buffer, more <-chan buffer) buffer {
-	for {
-		select {
-		case next, ok := <-more:
-			if !ok {
-				return b
-			}
-			if int32(next.sequence-b.sequence) < 0 {
-				s.disorder.Add(1)
-				next.release()
-				continue
-			}
-			s.stale.Add(1)
-			b.release()
-			b = next
-		default:
-			return b
-		}
-	}
-}
-
-// follows says whether a sequence number is newer than the last; it wraps.
-func (s *Source) follows(last, sequence uint32) bool {
-	d := int32(sequence - last)
-	switch {
-	case d <= 0:
-		s.disorder.Add(1)
-	case d > 1:
-		s.lost.Add(uint64(d - 1))
-	}
-	return d > 0
-}
-
-// decode says whether the frame is good. A frame with decoder warnings is short
-// or corrupt: the last good one is better.
-func (s *Source) decode(b buffer, f *media.Frame) bool {
-	warnings, err := s.cfg.Decode(b.data, f)
-	if err != nil || warnings > 0 {
-		s.damaged.Add(1)
-		return false
-	}
-	f.Time = utc(s.cfg.Now, b.monotonic)
-	return true
-}
-
-// utc translates a CLOCK_MONOTONIC time stamp.
-func utc(now func() (int64, int64), stamp int64) int64 {
-	t, mono := now()
-	age := mono - stamp
-	if age < 0 || age > int64(oldest) {
-		return t
-	}
-	return t - age
-}
-
-func (s *Source) ended(ctx context.Context, d device) error {
+func (s *Source) ended(ctx context.Context, d Device, stream Stream) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	err := d.err()
+	s.ladder.next, s.ladder.since = reopen, 0
+	err := stream.Err()
 	if err == nil {
 		err = errors.New("it stopped streaming")
 	}
-	return &drivers.Error{State: drivers.NoDevice, Err: fmt.Errorf("the capture device %s is gone: %w", s.cfg.Path, err)}
+	return failure(drivers.NoDevice, fmt.Errorf("the capture device %v is gone: %w", d, err))
+}
+
+// timer is one of a clock's that can be set anew.
+type timer struct {
+	clk     clock.Clock
+	reached <-chan struct{}
+	stop    func()
+}
+
+func newTimer(clk clock.Clock) *timer { return &timer{clk: clk, stop: func() {}} }
+
+func (t *timer) set(d time.Duration) {
+	t.stop()
+	t.reached, t.stop = t.clk.After(t.clk.Now() + int64(d))
 }

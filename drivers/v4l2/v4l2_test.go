@@ -3,7 +3,6 @@ package v4l2
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,26 +10,33 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/openvideobox/videobox/drivers"
+	"github.com/openvideobox/videobox/drivers/usb"
+	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/media"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fake is a device driven by a test.
+// fake is a stream driven by a test, and the kernel that has it.
 type fake struct {
-	is     Mode
-	out    chan buffer
+	is     Format
+	out    chan Buffer
 	why    error
 	closed bool
-	quick  bool // little patience with silence
 	mu     sync.Mutex
 	taken  int // buffers not released
 }
 
-func (f *fake) mode() Mode             { return f.is }
-func (f *fake) buffers() <-chan buffer { return f.out }
-func (f *fake) err() error             { return f.why }
-func (f *fake) close() error           { f.closed = true; return nil }
+func (f *fake) Format() Format         { return f.is }
+func (f *fake) Buffers() <-chan Buffer { return f.out }
+func (f *fake) Err() error             { return f.why }
+func (f *fake) Close() error           { f.closed = true; return nil }
+
+func (f *fake) Nodes() ([]string, error) { return []string{"/dev/video9"}, nil }
+
+func (f *fake) Modes(string) (string, []Mode, error) { return "fake", []Mode{f.is.Mode}, nil }
+
+func (f *fake) Open(context.Context, string, Mode) (Stream, error) { return f, nil }
 
 // send hands a buffer over. What it holds says what the decoder makes of it.
 func (f *fake) send(sequence uint32, monotonic int64, data string) (released <-chan struct{}) {
@@ -38,7 +44,7 @@ func (f *fake) send(sequence uint32, monotonic int64, data string) (released <-c
 	f.taken++
 	f.mu.Unlock()
 	c := make(chan struct{})
-	f.out <- buffer{data: []byte(data), sequence: sequence, monotonic: monotonic, release: func() {
+	f.out <- Buffer{Data: []byte(data), Sequence: sequence, Monotonic: monotonic, Release: func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.taken--
@@ -80,11 +86,10 @@ const (
 // start runs a source on a fake device.
 func start(t *testing.T, d *fake) (src *Source, s *sink, cancel func(), done <-chan error) {
 	t.Helper()
-	src = New(Config{Path: "/dev/video9", Decode: decode, Now: func() (int64, int64) { return utcNow, monoNow }})
-	src.open = func(context.Context, Config) (device, error) { return d, nil }
-	if d.quick {
-		src.frozenAfter, src.reopenAfter = 10*time.Millisecond, 40*time.Millisecond
-	}
+	src = New(Config{
+		Path: "/dev/video9", Decode: decode, Now: func() (int64, int64) { return utcNow, monoNow }, Kernel: d,
+		Width: 1280, Height: 720, Rate: 25, Clock: clock.NewHeld(utcNow), USB: usb.Root{Sys: t.TempDir()},
+	})
 	s = newSink()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
@@ -93,7 +98,9 @@ func start(t *testing.T, d *fake) (src *Source, s *sink, cancel func(), done <-c
 	return src, s, cancel, c
 }
 
-func mjpeg() *fake { return &fake{is: Mode{1280, 720, 25, "MJPG"}, out: make(chan buffer)} }
+func mjpeg() *fake {
+	return &fake{is: Format{Mode: Mode{1280, 720, 25, "MJPG"}}, out: make(chan Buffer)}
+}
 
 func TestTimesBecomeUTC(t *testing.T) {
 	d := mjpeg()
@@ -155,7 +162,7 @@ func TestBadFramesAreLeftOutAndCounted(t *testing.T) {
 
 func TestBacklogIsDrainedToTheNewest(t *testing.T) {
 	d := mjpeg()
-	d.out = make(chan buffer, 5)
+	d.out = make(chan Buffer, 5)
 	for i, at := range []uint32{7, 8, 10, 9, 11} {
 		d.send(at, monoNow-int64(100-i), "good")
 	}
@@ -170,58 +177,10 @@ func TestBacklogIsDrainedToTheNewest(t *testing.T) {
 	}
 }
 
-func TestSilenceFreezesAndThenReopens(t *testing.T) {
-	d := mjpeg()
-	d.quick = true
-	_, s, _, done := start(t, d)
-	if st := <-s.states; st != drivers.Frozen {
-		t.Errorf("state %v, want frozen", st)
-	}
-	err := <-done
-	if e := new(drivers.Error); !errors.As(err, &e) || e.State != drivers.Frozen {
-		t.Errorf("Run = %v, want frozen", err)
-	}
-}
-
-func TestEndsHaveStates(t *testing.T) {
-	unplugged := mjpeg()
-	unplugged.why = errors.New("no such device")
-	close(unplugged.out)
-	yuyv := &fake{is: Mode{640, 480, 30, "YUYV"}, out: make(chan buffer)}
-	for _, c := range []struct {
-		d     *fake
-		state drivers.State
-		text  string
-	}{
-		{unplugged, drivers.NoDevice, "is gone: no such device"},
-		{yuyv, drivers.Unsupported, "YUYV 640x480 at 30"},
-	} {
-		_, _, _, done := start(t, c.d)
-		err := <-done
-		if e := new(drivers.Error); !errors.As(err, &e) || e.State != c.state || !strings.Contains(err.Error(), c.text) {
-			t.Errorf("Run = %v, want %v with %q", err, c.state, c.text)
-		}
-		if !c.d.closed {
-			t.Error("the device was left open")
-		}
-	}
-}
-
-func TestMissingDeviceSaysSo(t *testing.T) {
-	src := New(Config{Path: "/dev/video-none", Width: 640, Height: 480, Rate: 25, Decode: decode})
-	err := src.Run(t.Context(), newSink())
-	if e := new(drivers.Error); !errors.As(err, &e) || e.State != drivers.NoDevice || !strings.Contains(err.Error(), "/dev/video-none") {
-		t.Errorf("Run = %v, want no device and its name", err)
-	}
-	if err := src.Run(t.Context(), newSink()); err == nil {
-		t.Error("a regular second run works")
-	}
-}
-
 // TestClocksRunTogether is the only test that reads the kernel's clocks.
 func TestClocksRunTogether(t *testing.T) {
-	u1, m1 := now()
-	u2, m2 := now()
+	u1, m1 := Now()
+	u2, m2 := Now()
 	if d := (u2 - u1) - (m2 - m1); d > int64(time.Second) || d < -int64(time.Second) {
 		t.Errorf("UTC and CLOCK_MONOTONIC went apart by %d ns between two calls", d)
 	}

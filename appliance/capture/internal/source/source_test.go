@@ -15,7 +15,7 @@ var shape = program.Config{Width: 64, Height: 36, Rate: 25}
 
 func TestSpecs(t *testing.T) {
 	for spec, want := range map[string]string{
-		"pattern": "", "deck": "", "v4l2:/dev/video0": "", "v4l2:/dev/video0,hw:1,0": "", "v4l2:/dev/video0,none": "",
+		"pattern": "", "deck": "", "v4l2:/dev/video0": "", "v4l2:/dev/video0,hw:1,0": "", "v4l2:/dev/video0,none": "", "v4l2:auto": "", "v4l2:auto,none": "",
 		"":                       "give --source",
 		"v4l2:video0":            "v4l2:/dev/videoN",
 		"v4l2:/dev/video0,none1": "hw:CARD,DEVICE",
@@ -51,12 +51,34 @@ func TestSourcesDeliverToADriversSink(t *testing.T) {
 		}
 		cancel()
 	}
+}
+
+// states passes on what is said about the picture.
+type states struct {
+	counter
+	said chan string
+}
+
+func (s states) State(st drivers.State, cause string) {
+	select {
+	case s.said <- st.String() + ": " + cause:
+	default:
+	}
+}
+
+func TestMissingDeviceIsLookedFor(t *testing.T) {
 	s, err := Open("v4l2:/dev/video-none", shape)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = s.Run(t.Context(), counter{func() {}})
-	if e := new(drivers.Error); !errors.As(err, &e) || e.State != drivers.NoDevice {
-		t.Errorf("missing device: %v", err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done, sink := make(chan error), states{said: make(chan string)}
+	go func() { done <- s.Run(ctx, sink) }()
+	if got := <-sink.said; got != "no device: there is no capture device /dev/video-none" {
+		t.Error(got)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }

@@ -1,0 +1,227 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/openvideobox/videobox/drivers"
+	"github.com/openvideobox/videobox/drivers/drivertest"
+	"github.com/openvideobox/videobox/drivers/ms213x"
+	"github.com/openvideobox/videobox/internal/media"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// noted is a sink that keeps what it is told, each thing once in a row.
+type noted struct {
+	mu             sync.Mutex
+	picture, sound []string
+	frames         int
+	samples        int
+	width          int
+	cause, sounds  string
+}
+
+func (n *noted) Video(f *media.Frame) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.frames++
+	n.width = f.Width
+	n.picture = note(n.picture, "streaming")
+}
+
+func (n *noted) Same(int64) {}
+
+func (n *noted) Audio(s media.Samples) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.samples += s.Len()
+}
+
+func (n *noted) State(s drivers.State, cause string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cause = cause
+	n.picture = note(n.picture, s.String())
+}
+
+func (n *noted) SoundState(s drivers.State, cause string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.sounds = cause
+	n.sound = note(n.sound, s.String())
+}
+
+func note(list []string, s string) []string {
+	if len(list) > 0 && list[len(list)-1] == s {
+		return list
+	}
+	return append(list, s)
+}
+
+// take gives what was noted since the last take.
+func (n *noted) take() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := strings.Join(n.picture, ", ") + " | " + strings.Join(n.sound, ", ")
+	n.picture, n.sound = nil, nil
+	return all
+}
+
+func clocks() (utc, monotonic int64) {
+	t := time.Now().UnixNano()
+	return t, t - 1e18/2
+}
+
+// on runs a source on a fake stick.
+func on(t *testing.T, spec string, f func(s *drivertest.Stick, n *noted)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := drivertest.NewStick(t.TempDir(), drivertest.Config{Now: clocks})
+		defer s.Close()
+		Machine = Hardware{Kernel: s.Kernel(), USB: s.USB(), PCM: s.PCM, HID: s.HID, Now: clocks}
+		defer func() { Machine = Hardware{} }()
+		src, err := Open(spec, shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		n, done := new(noted), make(chan error)
+		go func() { done <- src.Run(ctx, n) }()
+		f(s, n)
+		cancel()
+		<-done
+	})
+}
+
+// TestWhatIsSaidAboutTheInput: each fault has its state and cause, and the
+// picture that the stick makes by itself isn't shown.
+func TestWhatIsSaidAboutTheInput(t *testing.T) {
+	on(t, "v4l2:auto", func(s *drivertest.Stick, n *noted) {
+		for _, c := range []struct {
+			command string
+			wait    time.Duration
+			want    string
+			cause   string
+		}{
+			{"", 2 * time.Second, "streaming | streaming", ""},
+			{"nosignal", 2 * time.Second, "streaming, no signal | ", "there is no signal on the HDMI input"},
+			{"", time.Minute, " | ", "there is no signal on the HDMI input"},
+			{"signal", 1500 * time.Millisecond, "streaming | ", ""},
+			{"nocable", 2 * time.Second, "streaming, no cable | ", "no HDMI cable is plugged in"},
+			{"signal", 1500 * time.Millisecond, "streaming | ", ""},
+			{"signal 3840x2160@60", 2 * time.Second, "streaming, unsupported | ", "the HDMI input has 3840x2160 at 60 Hz, which is more than the capture device takes"},
+			{"signal 1280x720@50", 1500 * time.Millisecond, "streaming | ", ""},
+			{"stop", 1600 * time.Millisecond, "streaming, frozen | ", "delivers no picture; its input has 1280x720 at 50 Hz"},
+			{"start", 500 * time.Millisecond, "streaming | ", ""},
+			{"unplug", 3 * time.Second, "streaming, no device | no device", "there is no capture device"},
+			{"plug 5", time.Second, "streaming | streaming", ""},
+			{"silence", 2 * time.Second, "streaming | frozen", ""},
+			{"sound", 2 * time.Second, "streaming | streaming", ""},
+			{"hang reset", 6 * time.Second, "streaming, frozen, streaming | ", ""},
+		} {
+			if c.command != "" {
+				if err := s.Command(c.command); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(c.wait)
+			synctest.Wait()
+			got := n.take()
+			if strings.HasPrefix(c.command, "hang") { // its sound fails in several ways
+				got, _, _ = strings.Cut(got, "|")
+				got += "| "
+			}
+			if strings.TrimPrefix(got, "streaming, ") != strings.TrimPrefix(c.want, "streaming, ") || !strings.Contains(n.cause, c.cause) {
+				t.Errorf("%s: %q, want %q (%s)", c.command, got, c.want, n.cause)
+			}
+		}
+		if n.width != 640 && n.width != 320 { // shape is 64x36
+			t.Errorf("%d wide", n.width)
+		}
+	})
+}
+
+func TestNoSignalFromTheStart(t *testing.T) {
+	on(t, "v4l2:/dev/video0", func(s *drivertest.Stick, n *noted) {
+		if err := s.Command("nosignal"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		n.take()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if got := n.take(); got != " | " || n.cause != "there is no signal on the HDMI input" {
+			t.Errorf("%q, %q", got, n.cause)
+		}
+	})
+}
+
+func TestSoundDevices(t *testing.T) {
+	for spec, want := range map[string]string{
+		"v4l2:auto,none": "no device: the capture device has no sound card; sending silence",
+		"v4l2:auto,hw:7": "no device: the sound device /dev/snd/pcmC7D0c: file does not exist",
+		"v4l2:auto,hw:0": "streaming: ",
+	} {
+		on(t, spec, func(s *drivertest.Stick, n *noted) {
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if got := fmt.Sprint(n.sound[len(n.sound)-1], ": ", n.sounds); got != want {
+				t.Errorf("%s: %q, want %q", spec, got, want)
+			}
+		})
+	}
+}
+
+// TestWrongStatusIsDisproved: a stick whose firmware keeps its status elsewhere
+// must not lose its picture for it.
+func TestWrongStatusIsDisproved(t *testing.T) {
+	n := new(noted)
+	g := signal{sink: n}
+	frame := media.NewFrame(64, 36)
+	show := func(moving bool) {
+		for i := range 100 { // 4 s
+			frame.Time += 40e6
+			if moving {
+				frame.Y[i*4%64*1+frame.YStride] ^= 0x80
+				frame.Y[1*frame.YStride+2] = byte(i * 90)
+			}
+			g.Video(frame)
+		}
+	}
+	g.tell(ms213x.Status{})
+	show(false)
+	if got := n.take(); got != "no signal | " {
+		t.Errorf("a picture that stands still: %q", got)
+	}
+	show(true)
+	if got := n.take(); got != "streaming | " || g.bad() {
+		t.Errorf("one that moves: %q", got)
+	}
+	g.tell(ms213x.Status{})
+	if got := n.take(); got != " | " || g.bad() {
+		t.Errorf("said again: %q", got)
+	}
+	g.tell(ms213x.Status{Signal: true}) // so it does know
+	g.tell(ms213x.Status{NoCable: true})
+	if got := n.take(); got != "no cable | " || !g.bad() {
+		t.Errorf("after a signal was seen: %q", got)
+	}
+}
+
+func TestProfilesReachTheDrivers(t *testing.T) {
+	s := drivertest.NewStick(t.TempDir(), drivertest.Config{})
+	defer s.Close()
+	u, err := s.USB().Of("/dev/video0")
+	if err != nil || !model(u).Known {
+		t.Errorf("%v, %v: not known", u, err)
+	}
+}

@@ -1,0 +1,179 @@
+package source
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/openvideobox/videobox/drivers"
+	"github.com/openvideobox/videobox/drivers/ms213x"
+	"github.com/openvideobox/videobox/internal/media"
+)
+
+// What the sticks of this kind take, by their data sheets: 3840x2160 at 30 Hz
+// and 1920x1080 at 60 Hz. A faster signal is none that they show; some hang.
+const (
+	maxHz     = 61
+	maxPixels = 300e6 // a second
+)
+
+// signal merges what a stick says about its input with what comes from it. A
+// stick without a signal sends a picture of its own: that is left out, and the
+// reason told instead.
+type signal struct {
+	sink drivers.Sink
+
+	mu    sync.Mutex
+	state drivers.State // Streaming: nothing is wrong as far as the stick knows
+	cause string
+	size  string // of the input; empty: unknown
+
+	// ignored: the status isn't believed any more, because the stick said that there is
+	// no signal while the picture moved: its firmware keeps its status elsewhere than the profile says.
+	moves    motion
+	disproof int
+	since    int64 // time of the first disproof
+	ignored  bool
+}
+
+// A status is disproved by that many moving pictures without a signal, over that
+// time: four times it is asked for meanwhile.
+const (
+	doubt    = 10
+	doubtFor = 2e9 // ns
+)
+
+// verdict is the state that a status means.
+func verdict(s ms213x.Status) (drivers.State, string) {
+	switch {
+	case !s.Signal && s.NoCable:
+		return drivers.NoCable, "no HDMI cable is plugged in"
+	case !s.Signal:
+		return drivers.NoSignal, "there is no signal on the HDMI input"
+	case s.Rate > maxHz || s.Rate*float64(s.Width)*float64(s.Height) > maxPixels:
+		return drivers.Unsupported, fmt.Sprintf("the HDMI input has %v, which is more than the capture device takes", s)
+	}
+	return drivers.Streaming, ""
+}
+
+// tell takes a status.
+func (g *signal) tell(s ms213x.Status) {
+	state, cause := verdict(s)
+	g.mu.Lock()
+	g.size = ""
+	if s.Signal && s.Width > 0 {
+		g.size = s.String()
+	}
+	if state == drivers.Streaming {
+		g.ignored, g.disproof = false, 0 // it knows what a signal is
+	}
+	if g.ignored {
+		state, cause = drivers.Streaming, ""
+	}
+	changed := state != g.state || cause != g.cause
+	if changed {
+		g.disproof = 0
+	}
+	g.state, g.cause = state, cause
+	g.mu.Unlock()
+	if changed && state != drivers.Streaming {
+		g.sink.State(state, cause)
+	}
+}
+
+// bad says that the stick knows why there is no picture.
+func (g *signal) bad() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.state == drivers.NoCable || g.state == drivers.NoSignal || g.state == drivers.Unsupported
+}
+
+// Video passes frames on while there is a signal.
+func (g *signal) Video(f *media.Frame) {
+	if g.shows(f) {
+		g.sink.Video(f)
+	}
+}
+
+func (g *signal) shows(f *media.Frame) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	moved := g.moves.look(f)
+	if g.state == drivers.Streaming || g.state == drivers.Starting {
+		return true
+	}
+	if moved && g.state != drivers.Unsupported {
+		if g.disproof++; g.disproof == 1 {
+			g.since = f.Time
+		}
+	}
+	if g.disproof > doubt && f.Time-g.since > doubtFor {
+		g.ignored, g.state, g.cause = true, drivers.Streaming, ""
+		slog.Warn("the capture device says that it has no signal, and its picture moves: its status is left alone from now on")
+		return true
+	}
+	return false
+}
+
+// Same passes on.
+func (g *signal) Same(t int64) { g.sink.Same(t) }
+
+// Audio passes on.
+func (g *signal) Audio(s media.Samples) { g.sink.Audio(s) }
+
+// State passes on what the driver says, unless the stick knows better why no
+// picture comes.
+func (g *signal) State(s drivers.State, cause string) {
+	g.mu.Lock()
+	if s == drivers.Frozen {
+		if g.state != drivers.Streaming && g.state != drivers.Starting {
+			s, cause = g.state, g.cause
+		} else if g.size != "" {
+			cause += "; its input has " + g.size
+		}
+	}
+	g.mu.Unlock()
+	g.sink.State(s, cause)
+}
+
+// motion tells moving pictures from one that stands still, by samples of their
+// luma.
+type motion struct {
+	last  [points * points]byte
+	width int
+}
+
+const (
+	points = 16 // a side
+	apart  = 16 // of 256 levels; decoded frames of a still picture are the same
+)
+
+// look says whether the frame differs from the last one.
+func (m *motion) look(f *media.Frame) bool {
+	differ := 0
+	for i := range m.last {
+		x, y := (i%points*2+1)*f.Width/(2*points), (i/points*2+1)*f.Height/(2*points)
+		v := f.Y[y*f.YStride+x]
+		if d := int(v) - int(m.last[i]); d > apart || d < -apart {
+			differ++
+		}
+		m.last[i] = v
+	}
+	same := m.width == f.Width
+	m.width = f.Width
+	return same && differ > 0
+}
+
+// heard tells the sink that sound comes, once it does.
+type heard struct {
+	drivers.Sink
+	told bool
+}
+
+func (h *heard) Audio(s media.Samples) {
+	if !h.told {
+		h.told = true
+		drivers.SoundState(h.Sink, drivers.Streaming, "")
+	}
+	h.Sink.Audio(s)
+}

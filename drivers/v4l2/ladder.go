@@ -1,0 +1,173 @@
+package v4l2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/openvideobox/videobox/drivers"
+	"github.com/openvideobox/videobox/internal/clock"
+)
+
+// step is a rung of the ladder, what is done about a device that hangs.
+type step int
+
+// They are taken in this order, each when the one before didn't help.
+const (
+	reopen      step = iota // close it and open it again
+	reset                   // reset its USB port
+	reauthorize             // take it off the bus and back
+	giveUp                  // replace the process
+)
+
+var stepNames = [...]string{"opening it again", "resetting its USB port", "taking it off the bus and back", "replacing the process"}
+
+const (
+	// firstPatience is how long a device may deliver nothing before the first
+	// step; each further one has twice the patience of that before.
+	firstPatience = 2 * time.Second
+	// steady is how long a device has delivered without a break when what was
+	// done about it is forgotten.
+	steady = 10 * time.Second
+	// comeBack is how long a device may take to be there after a step: 0.4 s for
+	// the emulated stick, up to 2 s for real ones behind hubs.
+	comeBack = 3 * time.Second
+	// offTime is how long a device stays unauthorized.
+	offTime = 500 * time.Millisecond
+	// openPatience and closePatience are how long the kernel may hold a call;
+	// go4vl needs half a second to close. uvcvideo's requests to a device that
+	// doesn't answer take up to 5 s each.
+	openPatience  = 3 * time.Second
+	closePatience = time.Second
+)
+
+// ladder remembers what was done.
+type ladder struct {
+	next  step
+	since int64 // first frame of a run without a break, by the clock; 0: none
+	count [giveUp + 1]atomic.Uint64
+}
+
+// good notes a frame.
+func (l *ladder) good(now int64) {
+	if l.since == 0 {
+		l.since = now
+	}
+	if l.next > reopen && now-l.since >= int64(steady) {
+		l.next = reopen
+	}
+}
+
+// patience is how long to wait for a frame before the next step.
+func (l *ladder) patience() time.Duration {
+	return firstPatience << max(0, l.next-reset)
+}
+
+// climb takes the next step against a device that hangs, and waits until it is
+// there again.
+func (s *Source) climb(ctx context.Context, cause error) error {
+	l := &s.ladder
+	at := l.next
+	if at == reopen && s.held != nil {
+		at = reset // what the kernel holds can't be opened
+	}
+	l.next, l.since = (at+1)%(giveUp+1), 0
+	l.count[at].Add(1)
+	slog.Warn("the capture device hangs", "cause", cause, "now", stepNames[at])
+	var err error
+	switch at {
+	case reopen:
+		return ctx.Err()
+	case reset:
+		err = s.last.reset()
+	case reauthorize:
+		err = s.reauthorize(ctx)
+	default:
+		return failure(drivers.Frozen, fmt.Errorf("%w; nothing has helped: %w", drivers.ErrWedged, cause))
+	}
+	if err != nil {
+		slog.Warn("the capture device hangs", "failed", stepNames[at], "err", err)
+		return clock.Sleep(ctx, s.cfg.Clock, lookEvery)
+	}
+	return s.awaitDevice(ctx)
+}
+
+func (d Device) reset() error {
+	if !d.OnUSB {
+		return errors.New("it isn't on USB")
+	}
+	return d.USB.Reset()
+}
+
+func (s *Source) reauthorize(ctx context.Context) error {
+	if !s.last.OnUSB {
+		return errors.New("it isn't on USB")
+	}
+	if err := s.last.USB.Authorize(false); err != nil {
+		return err
+	}
+	wait := clock.Sleep(ctx, s.cfg.Clock, offTime)
+	// Whatever happens: a device left without authorization is lost.
+	return errors.Join(s.last.USB.Authorize(true), wait)
+}
+
+// awaitDevice waits until a device that was reset has a node again.
+func (s *Source) awaitDevice(ctx context.Context) error {
+	for until := s.cfg.Clock.Now() + int64(comeBack); s.cfg.Clock.Now() < until; {
+		if err := clock.Sleep(ctx, s.cfg.Clock, lookEvery/2); err != nil {
+			return err
+		}
+		if len(s.last.USB.Video()) > 0 {
+			return nil
+		}
+	}
+	return nil // find says what is missing
+}
+
+// errHeld says that the kernel holds a call.
+var errHeld = errors.New("the capture device doesn't answer")
+
+// call runs f, which a driver may hold for ever. After the patience it goes on
+// without it, and no other call begins until the one that is held has returned;
+// late undoes what f did then.
+func (s *Source) call(ctx context.Context, patience time.Duration, f func() error, late func()) error {
+	if s.held != nil {
+		if err := s.wait(ctx, patience, s.held); err != nil {
+			return err
+		}
+		s.held = nil
+	}
+	done := make(chan struct{})
+	var err error
+	var abandoned atomic.Bool
+	go func() {
+		defer close(done)
+		if err = f(); err == nil && late != nil && !abandoned.CompareAndSwap(false, true) {
+			late()
+		}
+	}()
+	if werr := s.wait(ctx, patience, done); werr != nil && !abandoned.CompareAndSwap(false, true) {
+		<-done // it returned just now
+	} else if werr != nil {
+		s.held = done
+		return werr
+	}
+	return err
+}
+
+// wait waits for a call's end, but not for ever.
+func (s *Source) wait(ctx context.Context, patience time.Duration, done <-chan struct{}) error {
+	reached, stop := s.cfg.Clock.After(s.cfg.Clock.Now() + int64(patience))
+	defer stop()
+	select {
+	case <-done:
+		return nil
+	case <-reached:
+		return failure(drivers.Frozen, errHeld)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

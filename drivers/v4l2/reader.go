@@ -1,0 +1,94 @@
+package v4l2
+
+import (
+	"errors"
+
+	"github.com/openvideobox/videobox/internal/media"
+)
+
+// reader makes frames of one stream's buffers.
+type reader struct {
+	s       *Source
+	is      Format
+	frame   *media.Frame
+	last    uint32
+	started bool
+}
+
+// take says whether the buffer is a good frame and newer than the last one;
+// frame holds it then.
+func (r *reader) take(b Buffer) bool {
+	if r.started && !r.follows(b.Sequence) {
+		return false
+	}
+	r.last, r.started = b.Sequence, true
+	if r.decode(b.Data) != nil {
+		r.s.damaged.Add(1)
+		return false
+	}
+	r.frame.Time = utc(r.s.cfg.Now, b.Monotonic)
+	r.s.frames.Add(1)
+	return true
+}
+
+// newest drains what has piled up, so that latency doesn't.
+func (r *reader) newest(b Buffer, more <-chan Buffer) Buffer {
+	for {
+		select {
+		case next, ok := <-more:
+			if !ok {
+				return b
+			}
+			if int32(next.Sequence-b.Sequence) < 0 {
+				r.s.disorder.Add(1)
+				next.Release()
+				continue
+			}
+			r.s.stale.Add(1)
+			if !r.started || r.follows(b.Sequence) {
+				r.last, r.started = b.Sequence, true // skipped, but not lost
+			}
+			b.Release()
+			b = next
+		default:
+			return b
+		}
+	}
+}
+
+// follows says whether a sequence number is newer than the last; it wraps.
+func (r *reader) follows(sequence uint32) bool {
+	d := int32(sequence - r.last)
+	switch {
+	case d <= 0:
+		r.s.disorder.Add(1)
+	case d > 1:
+		r.s.lost.Add(uint64(d - 1))
+	}
+	return d > 0
+}
+
+var errDamaged = errors.New("the decoder warns: short or corrupt")
+
+// decode fills frame. A picture with decoder warnings is short or corrupt: the
+// last good one is better.
+func (r *reader) decode(data []byte) error {
+	if r.is.Pixel != MJPEG {
+		return unpack(data, r.is, r.frame)
+	}
+	warnings, err := r.s.cfg.Decode(data, r.frame)
+	if err == nil && warnings > 0 {
+		err = errDamaged
+	}
+	return err
+}
+
+// utc translates a CLOCK_MONOTONIC time stamp.
+func utc(now func() (int64, int64), stamp int64) int64 {
+	t, mono := now()
+	age := mono - stamp
+	if age < 0 || age > int64(oldest) {
+		return t
+	}
+	return t - age
+}

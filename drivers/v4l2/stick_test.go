@@ -1,0 +1,414 @@
+package v4l2_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image/jpeg"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openvideobox/videobox/drivers"
+	"github.com/openvideobox/videobox/drivers/drivertest"
+	"github.com/openvideobox/videobox/drivers/usb"
+	"github.com/openvideobox/videobox/drivers/v4l2"
+	"github.com/openvideobox/videobox/internal/media"
+)
+
+// clocks are both the bubble's.
+func clocks() (utc, monotonic int64) {
+	t := time.Now().UnixNano()
+	return t, t - 1e18/2
+}
+
+// decode says of a frame whether it is good, and no more.
+func decode(data []byte, f *media.Frame) (int, error) {
+	img, err := jpeg.Decode(bytes.NewReader(data))
+	if err != nil {
+		return 0, err
+	}
+	f.Reset(img.Bounds().Dx(), img.Bounds().Dy())
+	return 0, nil
+}
+
+// sink notes what comes.
+type sink struct {
+	mu     sync.Mutex
+	frames int
+	last   int64 // the newest frame's time
+	worst  int64 // distance between two frames
+	states []string
+	cause  string
+}
+
+func (s *sink) Video(f *media.Frame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.frames > 0 {
+		s.worst = max(s.worst, f.Time-s.last)
+	}
+	s.frames, s.last = s.frames+1, f.Time
+	s.note("streaming")
+}
+
+func (s *sink) State(st drivers.State, cause string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cause = cause
+	s.note(st.String())
+}
+
+func (s *sink) note(state string) {
+	if len(s.states) == 0 || s.states[len(s.states)-1] != state {
+		s.states = append(s.states, state)
+	}
+}
+
+func (s *sink) Same(int64)          {}
+func (s *sink) Audio(media.Samples) {}
+
+// seen is how many frames came, and when the newest was captured.
+func (s *sink) seen() (n int, last time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.frames, time.Unix(0, s.last)
+}
+
+// take gives the states since the last take, one after the other.
+func (s *sink) take() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := strings.Join(s.states, ", ")
+	s.states = nil
+	return all
+}
+
+// bench is a source with a stick, in a bubble.
+type bench struct {
+	t     *testing.T
+	stick *drivertest.Stick
+	src   *v4l2.Source
+	sink  *sink
+	done  chan error
+	stop  context.CancelFunc
+}
+
+// setup runs a source until the test's end.
+func setup(t *testing.T, c v4l2.Config) *bench {
+	b := &bench{t: t, sink: new(sink), done: make(chan error, 1)}
+	b.stick = drivertest.NewStick(t.TempDir(), drivertest.Config{Now: clocks})
+	c.Kernel, c.USB, c.Now, c.Decode = b.stick.Kernel(), b.stick.USB(), clocks, decode
+	if c.Width == 0 {
+		c.Width, c.Height, c.Rate = 320, 180, 10
+	}
+	b.src = v4l2.New(c)
+	ctx, stop := context.WithCancel(t.Context())
+	b.stop = stop
+	go func() { b.done <- b.src.Run(ctx, b.sink) }()
+	return b
+}
+
+// end stops it and waits.
+func (b *bench) end() {
+	b.stop()
+	if err := <-b.done; !errors.Is(err, context.Canceled) {
+		b.t.Errorf("Run = %v", err)
+	}
+	b.stick.Close()
+}
+
+func (b *bench) command(line string) {
+	b.t.Helper()
+	if err := b.stick.Command(line); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// after lets time pass and compares the states that were seen meanwhile.
+func (b *bench) after(d time.Duration, want string) {
+	b.t.Helper()
+	time.Sleep(d)
+	synctest.Wait()
+	if got := b.sink.take(); got != want {
+		b.t.Errorf("%v: states %q, want %q (%s)", d, got, want, b.sink.cause)
+	}
+}
+
+func TestUnplugAndPlugAsAnotherNode(t *testing.T) {
+	for _, path := range []string{v4l2.Auto, "/dev/video0"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t, v4l2.Config{Path: path})
+			defer b.end()
+			b.after(time.Second, "streaming")
+			b.command("unplug")
+			b.after(3*time.Second, "no device")
+			if !strings.Contains(b.sink.cause, "there is no capture device") {
+				t.Errorf("%s: cause %q", path, b.sink.cause)
+			}
+			b.command("plug 3")
+			plugged := time.Now()
+			b.after(700*time.Millisecond, "streaming")
+			if _, last := b.sink.seen(); b.src.Stats().Reset != 0 || last.Before(plugged) {
+				t.Errorf("%s: %+v", path, b.src.Stats())
+			}
+		})
+	}
+}
+
+func TestNoDeviceAtFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, v4l2.Config{Path: v4l2.Auto})
+		defer b.end()
+		b.command("unplug")
+		b.after(5*time.Second, "no device")
+		b.command("plug")
+		b.after(time.Second, "streaming")
+	})
+}
+
+// TestLadder: each kind of hanging ends at the step that helps against it, in
+// the order reopen, reset, reauthorize, and the last one replaces the process.
+func TestLadder(t *testing.T) {
+	for _, c := range []struct {
+		hang   string
+		within time.Duration // after which it is live again
+		want   v4l2.Stats
+		counts drivertest.Counts
+	}{
+		{"reset", 5 * time.Second, v4l2.Stats{Reset: 1}, drivertest.Counts{Opened: 2, Resets: 1}},
+		{"replug", 15 * time.Second, v4l2.Stats{Reset: 1, Reauthorized: 1}, drivertest.Counts{Opened: 2, Resets: 1, Unauthorized: 1}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t, v4l2.Config{Path: v4l2.Auto})
+			defer b.end()
+			b.after(time.Second, "streaming")
+			b.command("hang " + c.hang)
+			hung := time.Now()
+			for range 300 {
+				time.Sleep(100 * time.Millisecond)
+				synctest.Wait()
+				if _, last := b.sink.seen(); time.Since(hung) > time.Second && time.Since(last) < 200*time.Millisecond {
+					break
+				}
+			}
+			took := time.Since(hung)
+			t.Logf("hang %s: live again after %v", c.hang, took)
+			if took > c.within {
+				t.Errorf("live again after %v, want %v", took, c.within)
+			}
+			if got := b.sink.take(); got != "streaming, frozen, streaming" && got != "frozen, streaming" {
+				t.Errorf("states %q", got)
+			}
+			got := b.src.Stats()
+			if got.Reopened != c.want.Reopened || got.Reset != c.want.Reset || got.Reauthorized != c.want.Reauthorized || b.stick.Counts() != c.counts {
+				t.Errorf("%+v, %+v; want %+v", got, b.stick.Counts(), c)
+			}
+			// Forgotten after ten good seconds: the next time begins with reopening.
+			time.Sleep(11 * time.Second)
+			b.command("stop")
+			time.Sleep(3 * time.Second)
+			b.command("start")
+			time.Sleep(time.Second)
+			if got := b.src.Stats(); got.Reopened != 1 || got.Reset != c.want.Reset {
+				t.Errorf("the next time: %+v", got)
+			}
+		})
+	}
+}
+
+func TestWedgedForEverReplacesTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, v4l2.Config{Path: v4l2.Auto})
+		time.Sleep(time.Second)
+		b.command("hang ever")
+		hung := time.Now()
+		err := <-b.done
+		t.Logf("given up after %v", time.Since(hung))
+		if e := new(drivers.Error); !errors.Is(err, drivers.ErrWedged) || !errors.As(err, &e) || e.State != drivers.Frozen {
+			t.Errorf("Run = %v", err)
+		}
+		if took := time.Since(hung); took > 40*time.Second {
+			t.Errorf("took %v", took)
+		}
+		b.stop()
+		b.stick.Close() // lets the calls go that the kernel holds
+	})
+}
+
+func TestFramesThatStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, v4l2.Config{Path: v4l2.Auto})
+		defer b.end()
+		b.after(time.Second, "streaming")
+		b.command("stop")
+		b.after(1500*time.Millisecond, "frozen")
+		b.command("start")
+		b.after(300*time.Millisecond, "streaming")
+		if st := b.src.Stats(); st.Reopened != 0 {
+			t.Errorf("short stop: %+v", st)
+		}
+	})
+}
+
+// TestExcusedSilence: a stick that says that it has no signal isn't reset.
+func TestExcusedSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, v4l2.Config{Path: v4l2.Auto, Excused: func() bool { return true }})
+		defer b.end()
+		b.after(time.Second, "streaming")
+		b.command("stop")
+		b.after(time.Minute, "")
+		b.command("start")
+		b.after(time.Second, "streaming")
+		if st := b.src.Stats(); st.Reopened+st.Reset != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+func TestBadFrames(t *testing.T) {
+	for _, c := range []struct {
+		fault string
+		count func(v4l2.Stats) uint64
+		least uint64
+	}{
+		{"short 3", func(s v4l2.Stats) uint64 { return s.Damaged }, 3},
+		{"corrupt 3", func(s v4l2.Stats) uint64 { return s.Damaged }, 3},
+		{"stall 3", func(s v4l2.Stats) uint64 { return s.Lost }, 3},
+		{"disorder 4", func(s v4l2.Stats) uint64 { return s.Disorder }, 1},
+		{"stamps 3", func(s v4l2.Stats) uint64 { return 1 }, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t, v4l2.Config{Path: v4l2.Auto})
+			defer b.end()
+			b.after(time.Second, "streaming")
+			b.command(c.fault)
+			b.after(2*time.Second, "streaming")
+			st := b.src.Stats()
+			if n := c.count(st); n < c.least {
+				t.Errorf("%s: %+v", c.fault, st)
+			}
+			// A wrong time stamp must not place a frame wrongly.
+			if b.sink.worst > 600e6 {
+				t.Errorf("%s: two frames %v apart", c.fault, time.Duration(b.sink.worst))
+			}
+			if _, last := b.sink.seen(); time.Since(last) > 200*time.Millisecond {
+				t.Errorf("%s: it doesn't go on", c.fault)
+			}
+		})
+	}
+}
+
+func TestUncompressed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opened := make(chan v4l2.Format, 1)
+		b := setup(t, v4l2.Config{
+			Path: v4l2.Auto, Width: 640, Height: 480, Rate: 10, Models: func(usb.Device) v4l2.Model { return v4l2.Model{Known: true, Pixel: v4l2.YUYV} },
+			Opened: func(d v4l2.Device, f v4l2.Format) { opened <- f },
+		})
+		defer b.end()
+		b.after(time.Second, "streaming")
+		if f := <-opened; f.String() != "YUYV 640x480 at 10 frames a second" {
+			t.Error(f)
+		}
+		b.command("short 2")
+		b.after(time.Second, "streaming")
+		if st := b.src.Stats(); st.Damaged != 2 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// two is a kernel with a webcam before the stick.
+type two struct{ v4l2.Kernel }
+
+func (k two) Nodes() ([]string, error) {
+	nodes, err := k.Kernel.Nodes()
+	return append([]string{"/dev/video7"}, nodes...), err
+}
+
+func (k two) Modes(node string) (string, []v4l2.Mode, error) {
+	if node == "/dev/video7" {
+		return "silent", []v4l2.Mode{{Width: 320, Height: 180, Rate: 10, Pixel: v4l2.MJPEG}}, nil
+	}
+	return k.Kernel.Modes(node)
+}
+
+func (k two) Open(ctx context.Context, node string, m v4l2.Mode) (v4l2.Stream, error) {
+	if node == "/dev/video7" {
+		return silent{make(chan v4l2.Buffer)}, nil
+	}
+	return k.Kernel.Open(ctx, node, m)
+}
+
+// silent is a stream that gives nothing.
+type silent struct{ c chan v4l2.Buffer }
+
+func (s silent) Format() v4l2.Format {
+	return v4l2.Format{Mode: v4l2.Mode{Width: 320, Height: 180, Rate: 10, Pixel: v4l2.MJPEG}}
+}
+func (s silent) Buffers() <-chan v4l2.Buffer { return s.c }
+func (s silent) Err() error                  { return nil }
+func (s silent) Close() error                { return nil }
+
+// TestTheFirstThatDelivers: without a known stick the devices are tried in turn,
+// and none is reset before all were tried; a known one is taken at once.
+func TestTheFirstThatDelivers(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			stick := drivertest.NewStick(t.TempDir(), drivertest.Config{Now: clocks})
+			defer stick.Close()
+			s := new(sink)
+			// Neither is on USB as far as this kernel knows, unless the stick is known.
+			root := usb.Root{Sys: t.TempDir()}
+			if known {
+				root = stick.USB()
+			}
+			src := v4l2.New(v4l2.Config{
+				Path: v4l2.Auto, Width: 320, Height: 180, Rate: 10, Kernel: two{stick.Kernel()}, USB: root, Now: clocks, Decode: decode,
+				Models: func(usb.Device) v4l2.Model { return v4l2.Model{Known: known} },
+			})
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- src.Run(ctx, s) }()
+			began := time.Now()
+			for n := 0; n == 0 && time.Since(began) < time.Minute; n, _ = s.seen() {
+				time.Sleep(50 * time.Millisecond)
+				synctest.Wait()
+			}
+			if took := time.Since(began); known && took > 200*time.Millisecond || !known && (took < 2*time.Second || took > 3*time.Second) {
+				t.Errorf("known %v: delivers after %v", known, took)
+			}
+			if st := src.Stats(); st.Reset+st.Reopened != 0 {
+				t.Errorf("%+v", st)
+			}
+			stop()
+			<-done
+		})
+	}
+}
+
+func TestList(t *testing.T) {
+	stick := drivertest.NewStick(t.TempDir(), drivertest.Config{})
+	defer stick.Close()
+	c := v4l2.Config{Width: 1280, Height: 720, Rate: 25, Kernel: two{stick.Kernel()}, USB: stick.USB()}
+	all, err := v4l2.List(c)
+	if err != nil || len(all) != 2 || all[0].String() != "/dev/video0, 345f:2131 USB3.0 Video" || all[1].OnUSB {
+		t.Fatalf("%v, %v", all, err)
+	}
+	m, why, err := c.Choose(all[0])
+	if got := fmt.Sprint(m, " ", err); got != "MJPG 1280x720 at 25 frames a second <nil>" || why == "" {
+		t.Error(got, why)
+	}
+	if err := stick.Command("unplug"); err != nil {
+		t.Fatal(err)
+	}
+	c.Kernel = stick.Kernel()
+	if all, err := v4l2.List(c); len(all) != 0 || err == nil || !strings.Contains(err.Error(), "no capture device") {
+		t.Errorf("unplugged: %v, %v", all, err)
+	}
+}
