@@ -110,11 +110,11 @@ func (s *scene) standsStill(said metrics.Finding) metrics.Finding {
 
 // follows is the leaf whose fault it is that nothing is recorded, if any.
 func (s *scene) follows() string {
-	if stream := streamGrowing(s); stream.State != metrics.OK {
-		return "stream growing: " + stream.Cause
+	if f := streamGrowing(s); f.State != metrics.OK {
+		return "stream growing"
 	}
 	if s.disk.State == metrics.Failed {
-		return "disk space: " + s.disk.Cause
+		return "disk space"
 	}
 	return ""
 }

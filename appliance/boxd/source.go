@@ -59,7 +59,7 @@ func signal(s *scene) metrics.Finding {
 	case f.State == metrics.Unknown || f.State == metrics.Starting:
 		return f
 	case d.State == metrics.Failed:
-		return metrics.Finding{State: metrics.Unknown, Cause: "unknown: follows from device: " + d.Cause}
+		return metrics.Finding{State: metrics.Unknown, Cause: "unknown: follows from device"}
 	case f.State != metrics.OK && in.away:
 		return metrics.Finding{State: metrics.Unknown, Cause: "unknown: " + f.Cause}
 	case f.State != metrics.OK:
