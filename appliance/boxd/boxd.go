@@ -8,6 +8,7 @@ import (
 	"github.com/openvideobox/videobox/appliance/internal/peers"
 	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/appliance/internal/watch"
+	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/event"
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/notices"
@@ -22,6 +23,7 @@ type server struct {
 	peers    *peers.Peers
 	reporter *metrics.Reporter
 	health   *health
+	healer   *healer
 	preview  *preview
 	files    *files
 	proxy    *proxy
@@ -38,6 +40,10 @@ func newServer(box self.Self, recordings string) *server {
 		"record":  box.Box.StatusAddr("record"),
 	})
 	s.health = newHealth(s, recordings)
+	s.healer = newHealer(s.sight, s.newRemedy(), clock.System)
+	if err := s.reporter.Register(s.healer.taken); err != nil {
+		panic(err) // the name is taken: a mistake in this program
+	}
 	s.preview = &preview{stream: s.stream}
 	s.files = &files{dir: recordings, name: box.Box.Name, lock: newLock(box.Event.Secrets.Box)}
 	s.proxy = &proxy{addr: box.StreamAddr(), room: make(chan struct{}, maxProxied)}
@@ -77,6 +83,7 @@ func (s *server) parts() []part {
 	return []part{
 		{"stream", s.stream.Run},
 		{"programs", func(ctx context.Context) error { return s.peers.Run(ctx, s.health.look) }},
+		{"healing", s.heals},
 	}
 }
 
@@ -120,7 +127,8 @@ type detail struct {
 	Stream     streamDetail `json:"stream"`
 	Capture    peers.Peer   `json:"capture"`
 	Record     peers.Peer   `json:"record"`
-	Recordings bool         `json:"recordings"` // can be fetched: credentials are set
+	Recordings bool         `json:"recordings"`        // can be fetched: credentials are set
+	Healing    *healing     `json:"healing,omitempty"` // the last step, if there was any
 	Perm       *perm.Result `json:"perm,omitempty"`
 }
 
@@ -136,7 +144,7 @@ func (s *server) detail() detail {
 	return detail{
 		Address: addresses{"tcp://" + b.StreamAddr, "tcp://" + b.BufferedAddr, "http://" + b.HTTPAddr, b.Multicast},
 		Stream:  s.streamDetail(), Capture: s.peers.Get("capture"), Record: s.peers.Get("record"),
-		Recordings: s.files.lock.usable(),
-		Perm:       perm.Read(perm.File),
+		Recordings: s.files.lock.usable(), Healing: s.healer.snapshot(),
+		Perm: perm.Read(perm.File),
 	}
 }

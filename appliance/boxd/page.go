@@ -53,6 +53,9 @@ func (s *server) rows() rows {
 		r.Rows = append(r.Rows, multicastRow(capture, s.box.Box.Multicast))
 	}
 	r.Rows = append(r.Rows, recordingRow(s.health.found("recorder growing"), record), diskRow(s.health.found("disk space")))
+	if last := s.healer.snapshot(); last != nil {
+		r.Rows = append(r.Rows, last.row(status.Now))
+	}
 	for i, l := range status.Health {
 		r.Health = append(r.Health, healthRow(i, l, status.Now))
 	}
