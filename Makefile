@@ -82,6 +82,7 @@ test: deps-test build lint image ## all tests: unit, race, the whole chain, the 
 
 bench: build ## benchmarks, with exact latency, cost and comparison figures
 	go test -run '^$$' -bench . -benchmem ./...
+	BENCH=1 go test -count=1 -v -timeout 5m -run 'TestLatency|TestMemory' ./appliance/capture
 	BENCH=1 go test -count=1 -v -timeout 30m -run 'TestFilm/^(latency|cost)$$' ./internal/e2e
 
 drill: build image ## long runs of what make test does shortly, each at most DRILLTIME

@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 
 const eventFile = `
 event: test of capture
-video: {size: 640x360, rate: 25, bitrate: 1000k}
+video: {%s}
 multicast: {interface: lo, ttl: 0}
 audio: {rate: 48000, channels: 2, bitrate: 128k, target_lufs: -16}
 boxes:
@@ -86,17 +86,23 @@ func start(t *testing.T, source string) *box {
 
 func startProgram(t *testing.T, path, source string, env ...string) *box {
 	t.Helper()
+	return startVideo(t, path, source, "size: 640x360, rate: 25, bitrate: 1000k", "ultrafast", env...)
+}
+
+// startVideo starts with the event's video and x264's preset.
+func startVideo(t *testing.T, path, source, video, preset string, env ...string) *box {
+	t.Helper()
 	p := freePorts(t)
 	b := &box{
 		t: t, log: new(lockedBuffer), done: make(chan struct{}),
 		stream: fmt.Sprintf("127.0.0.1:%d", p+1), status: fmt.Sprintf("127.0.0.1:%d", p+2),
 		config: filepath.Join(t.TempDir(), "event.yaml"),
 	}
-	text := fmt.Sprintf(eventFile, p+1, p+10, p+2, p+20)
+	text := fmt.Sprintf(eventFile, video, p+1, p+10, p+2, p+20)
 	if err := os.WriteFile(b.config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	b.cmd = exec.Command(path, "--config", b.config, "--name", "box1", "--source", source, "--preset", "ultrafast")
+	b.cmd = exec.Command(path, "--config", b.config, "--name", "box1", "--source", source, "--preset", preset)
 	b.cmd.Stderr = b.log
 	b.cmd.Env = append(os.Environ(), env...)
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

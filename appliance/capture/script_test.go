@@ -13,6 +13,7 @@ import (
 	"github.com/openvideobox/videobox/appliance/capture/internal/source"
 	"github.com/openvideobox/videobox/drivers"
 	"github.com/openvideobox/videobox/drivers/pattern"
+	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/program"
 )
@@ -98,6 +99,8 @@ func (s *script) play(ctx context.Context, act string, sink drivers.Sink) error 
 		return nil
 	case "ends":
 		return errors.New("the driver gave up")
+	case "camera":
+		return camera(ctx, shape, 1920, 1080, sink)
 	case "720p":
 		shape.Width, shape.Height = 1280, 720
 	case "4:3":
@@ -108,6 +111,32 @@ func (s *script) play(ctx context.Context, act string, sink drivers.Sink) error 
 		shape.Rate = 30
 	}
 	return pattern.New(shape).Run(ctx, &spoiler{Sink: sink, act: act})
+}
+
+// camera is a picture that changes everywhere in every frame, as a stick gives
+// it: full range, BT.601, of another size. Its time is when it is handed over.
+func camera(ctx context.Context, c pattern.Config, width, height int, sink drivers.Sink) error {
+	frames := make([]*media.Frame, 8)
+	for i := range frames {
+		f := media.NewFrame(width, height)
+		f.Color = media.Color{Matrix: media.BT601, Full: true}
+		seed := uint32(i + 1)
+		for y := range height {
+			for x := range width {
+				seed = seed*1664525 + 1013904223
+				f.Y[y*width+x] = byte(40+x*150/width) + byte(seed>>29) + byte((x/64+y/64+i)%4*10)
+			}
+		}
+		frames[i] = f
+	}
+	for n := media.FrameAt(time.Now().UnixNano(), c.Rate) + 1; ; n++ {
+		if err := clock.Wait(ctx, clock.System, media.FrameTime(n, c.Rate)); err != nil {
+			return err
+		}
+		f := frames[n%int64(len(frames))]
+		f.Time = time.Now().UnixNano()
+		sink.Video(f)
+	}
 }
 
 // spoiler does to frames and samples what an act says.

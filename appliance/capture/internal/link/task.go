@@ -36,6 +36,8 @@ type Report struct {
 	Slates   uint64  `json:"slates"`    // grid frames that showed the slate
 	EncodeMS float64 `json:"encode_ms"` // a frame, mean since the last report
 
+	ScaleMS     float64 `json:"scale_ms"`      // to the event's size, a frame, mean since the last report
+	ConvertMS   float64 `json:"convert_ms"`    // to BT.709 limited, likewise
 	EncodeMaxMS float64 `json:"encode_max_ms"` // longest since the last report
 	Queue       int64   `json:"queue"`         // frames that the encoder was behind the grid, most since the last report
 

@@ -50,6 +50,8 @@ var reportMetrics = []metric{
 	counter("encoder_skipped_frames_total", "Grid frames left out because the encoder was too slow.", func(r *link.Report) float64 { return float64(r.Skipped) }),
 	gauge("encoder_seconds", "To encode a frame, mean of the last half second.", func(r *link.Report) float64 { return r.EncodeMS / 1000 }),
 	gauge("encoder_max_seconds", "To encode a frame, longest of the last half second.", func(r *link.Report) float64 { return r.EncodeMaxMS / 1000 }),
+	gauge("scale_seconds", "To bring a frame to the event's size, mean of the last half second.", func(r *link.Report) float64 { return r.ScaleMS / 1000 }),
+	gauge("convert_seconds", "To bring a frame to BT.709 limited range, mean of the last half second.", func(r *link.Report) float64 { return r.ConvertMS / 1000 }),
 	gauge("encoder_queue_frames", "By which the encoder was behind the grid, most of the last half second.", func(r *link.Report) float64 { return float64(r.Queue) }),
 	gauge("picture_black", "1 when the picture has been black for long.", func(r *link.Report) float64 { return yes(r.Picture.Black) }),
 	gauge("picture_black_seconds", "For how long it has been black.", func(r *link.Report) float64 { return r.Picture.BlackFor.Seconds() }),

@@ -19,6 +19,7 @@ type Detail struct {
 	Source    string        `json:"source"`
 	Video     string        `json:"video"`   // of the stream
 	Bitrate   int           `json:"bitrate"` // of the video, bit/s, as asked for
+	MuxMS     float64       `json:"mux_ms"`  // that the newest picture took through mux and ring
 	Live      bool          `json:"live"`    // the newest frame sent shows the source
 	Input     *link.Report  `json:"input,omitempty"`
 	Warnings  []string      `json:"warnings"` // what is odd about picture and sound that come, in plain words
@@ -61,7 +62,7 @@ func (p *Parent) detail() Detail {
 	c := p.cfg.Program
 	d := Detail{
 		Source: p.cfg.Source, Video: fmt.Sprintf("%dx%d@%d", c.Width, c.Height, c.Rate), Bitrate: int(p.workers.bitrate.Load()),
-		Stream: p.stream.Stats(), WorkerPID: p.workers.pid.Load(), Restarts: p.workers.restarts.Load(),
+		MuxMS: float64(p.workers.muxing.Load()) / 1e6, Stream: p.stream.Stats(), WorkerPID: p.workers.pid.Load(), Restarts: p.workers.restarts.Load(),
 		Input: p.workers.report.Load(), RingBytes: ring.Held, RingSize: ring.Size, Lapped: ring.Lapped,
 	}
 	if d.Input != nil && d.WorkerPID != 0 {

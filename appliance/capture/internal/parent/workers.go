@@ -44,6 +44,7 @@ type workers struct {
 	restarts atomic.Uint64
 	pid      atomic.Int64
 	bitrate  atomic.Int64 // of the video, bit/s; a new worker starts with it
+	muxing   atomic.Int64 // ns that the newest picture took through mux and ring
 	last     atomic.Int64 // when the newest picture came; 0 none of this worker
 	report   atomic.Pointer[link.Report]
 
@@ -280,7 +281,10 @@ func (w *workers) take(m link.Message) error {
 		}
 		w.last.Store(w.p.clk.Now())
 		w.p.status.received(p)
-		return w.p.stream.Picture(p)
+		start := time.Now()
+		err = w.p.stream.Picture(p)
+		w.muxing.Store(int64(time.Since(start)))
+		return err
 	case link.Sound:
 		s, err := m.Sound()
 		if err != nil {

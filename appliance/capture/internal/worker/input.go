@@ -2,6 +2,7 @@ package worker
 
 import (
 	"sync"
+	"time"
 
 	"github.com/openvideobox/videobox/drivers"
 	"github.com/openvideobox/videobox/internal/clock"
@@ -33,6 +34,28 @@ type input struct {
 	width, height  int
 	frames         uint64
 	dropped        uint64
+
+	scaling, converting mean
+}
+
+// mean collects durations.
+type mean struct {
+	sum     time.Duration
+	longest time.Duration
+	n       int
+}
+
+func (m *mean) add(d time.Duration) {
+	m.sum, m.longest, m.n = m.sum+d, max(m.longest, d), m.n+1
+}
+
+// take gives mean and longest in ms, 0 of none, and begins anew.
+func (m *mean) take() (ms, longest float64) {
+	if m.n > 0 {
+		ms, longest = m.sum.Seconds()*1000/float64(m.n), m.longest.Seconds()*1000
+	}
+	*m = mean{}
+	return ms, longest
 }
 
 func newInput(clk clock.Clock, width, height int) *input {
@@ -49,13 +72,16 @@ func (in *input) Video(f *media.Frame) {
 	}
 	in.fill.Lock()
 	defer in.fill.Unlock()
+	start := time.Now()
 	if f.Width == in.spare.Width && f.Height == in.spare.Height {
 		picture.Copy(in.spare, f)
 	} else {
 		in.scaler.Letterbox(in.spare, f)
 	}
+	scaled := time.Now()
 	in.spare.Color, in.spare.Time = f.Color, f.Time
 	picture.Normalize(in.spare)
+	converted := time.Now()
 
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -68,6 +94,8 @@ func (in *input) Video(f *media.Frame) {
 	}
 	in.pending, in.same = true, 0
 	in.width, in.height = f.Width, f.Height
+	in.scaling.add(scaled.Sub(start))
+	in.converting.add(converted.Sub(scaled))
 	in.arrived()
 }
 

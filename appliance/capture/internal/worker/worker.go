@@ -66,10 +66,8 @@ type Worker struct {
 	report   link.Report
 	reported int64  // when
 	framesAt uint64 // frames in at that time
-	encoding time.Duration
-	longest  time.Duration // to encode a frame
-	behind   int64         // frames
-	encoded  int
+	encoding mean
+	behind   int64 // frames
 }
 
 // New makes a worker for one task.
@@ -177,10 +175,8 @@ func (w *Worker) frame(ctx context.Context, n int64) error {
 	if err != nil {
 		return fmt.Errorf("encode frame %d: %w", n, err)
 	}
-	took := time.Since(start)
-	w.encoding, w.longest = w.encoding+took, max(w.longest, took)
+	w.encoding.add(time.Since(start))
 	w.behind = max(w.behind, media.FrameAt(w.clk.Now(), w.grid.rate)-n)
-	w.encoded++
 	if err := w.out.Picture(p); err != nil {
 		return err
 	}
@@ -256,16 +252,15 @@ func (w *Worker) fillReport(now int64, state drivers.State, cause string) {
 	r.State, r.Cause, r.Device = state.String(), cause, w.work.Source
 	w.in.mu.Lock()
 	r.Width, r.Height, r.FramesIn, r.Dropped = w.in.width, w.in.height, w.in.frames, w.in.dropped
+	r.ScaleMS, _ = w.in.scaling.take()
+	r.ConvertMS, _ = w.in.converting.take()
 	w.in.mu.Unlock()
 	if w.reported != 0 && now > w.reported {
 		r.FPS = float64(r.FramesIn-w.framesAt) * 1e9 / float64(now-w.reported)
 	}
 	w.reported, w.framesAt = now, r.FramesIn
-	if w.encoded > 0 {
-		r.EncodeMS = w.encoding.Seconds() * 1000 / float64(w.encoded)
-	}
-	r.EncodeMaxMS, r.Queue = w.longest.Seconds()*1000, w.behind
-	w.encoding, w.encoded, w.longest, w.behind = 0, 0, 0, 0
+	r.EncodeMS, r.EncodeMaxMS = w.encoding.take()
+	r.Queue, w.behind = w.behind, 0
 	w.sound.report(r)
 	r.Picture = w.look.Values()
 	r.Restarts = w.restarts.Load()
