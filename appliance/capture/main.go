@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -34,6 +35,8 @@ the box a group. The event file says at what size, rate and bitrate.
   capture --config event.yaml --name box1 --source talk.mp4
   capture --config event.yaml --name box1 --source v4l2:auto
 
+  capture --list                      what there is to capture from
+
 On a videobox, flags may also stand in /perm/capture.json ({"preset": "ultrafast"}),
 which overrides the image's /etc/videobox/capture.json.
 
@@ -47,6 +50,7 @@ type runCommand struct {
 	Threads int           `default:"1" help:"x264's threads."`
 	Sound   time.Duration `name:"sound-offset" placeholder:"64ms" help:"By how much to put the sound later than the capture device gives it, to be with the picture."`
 	Status  string        `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
+	List    bool          `help:"Print the capture devices, what they can do, and what would be chosen and why. Only --config goes with it, and isn't needed."`
 	Clock   bool          `name:"box-clock" help:"This host is a videobox: ask the kernel whether boxd has its clock in sync."`
 
 	Modules []string `placeholder:"MODULE" help:"Kernel modules to load first, with what they need, where there is no udev: uvcvideo,snd-usb-audio."`
@@ -61,6 +65,11 @@ var children = map[string]func(context.Context) error{
 func main() {
 	if len(os.Args) > 1 && children[os.Args[1]] != nil {
 		run.Main(children[os.Args[1]])
+	}
+	if slices.Contains(os.Args[1:], "--list") {
+		var c listCommand
+		kong.Parse(&c, kong.Name("capture"))
+		run.Main(c.Run)
 	}
 	var c runCommand
 	kong.Parse(&c, kong.Name("capture"), kong.Description(description), kong.Vars{"source": source.Help},
