@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/openvideobox/videobox/internal/media"
 )
@@ -51,6 +52,26 @@ type SoundSink interface {
 func SoundState(sink Sink, s State, cause string) {
 	if hears, ok := sink.(SoundSink); ok {
 		hears.SoundState(s, cause)
+	}
+}
+
+// Device is what a source reads from.
+type Device struct {
+	Name       string        // /dev/video0, 345f:2131 USB3.0 Video
+	Mode       string        // MJPG 1280x720 at 50 frames a second
+	SoundLater time.Duration // by which this model's sound has to be put later
+	// Counts are what the driver counts, by names such as damaged and reset. They
+	// run from the source's start.
+	Counts func() map[string]uint64
+}
+
+// DeviceSink is a Sink that also hears which device was opened.
+type DeviceSink interface{ Device(d Device) }
+
+// Opened tells the sink, if it wants to know.
+func Opened(sink Sink, d Device) {
+	if hears, ok := sink.(DeviceSink); ok {
+		hears.Device(d)
 	}
 }
 

@@ -43,15 +43,15 @@ which overrides the image's /etc/videobox/capture.json.
 Watch it with: ffplay tcp://127.0.0.1:8899`
 
 type runCommand struct {
-	Config  string        `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
-	Name    string        `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
-	Source  string        `default:"v4l2:auto" placeholder:"SOURCE" help:"What to send: ${source}. Default: v4l2:auto."`
-	Preset  string        `default:"superfast" help:"x264's preset, from ultrafast to medium."`
-	Threads int           `default:"1" help:"x264's threads."`
-	Sound   time.Duration `name:"sound-offset" placeholder:"64ms" help:"By how much to put the sound later than the capture device gives it, to be with the picture."`
-	Status  string        `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
-	List    bool          `help:"Print the capture devices, what they can do, and what would be chosen and why. Only --config goes with it, and isn't needed."`
-	Clock   bool          `name:"box-clock" help:"This host is a videobox: ask the kernel whether boxd has its clock in sync."`
+	Config  string         `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
+	Name    string         `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
+	Source  string         `default:"v4l2:auto" placeholder:"SOURCE" help:"What to send: ${source}. Default: v4l2:auto."`
+	Preset  string         `default:"superfast" help:"x264's preset, from ultrafast to medium."`
+	Threads int            `default:"1" help:"x264's threads."`
+	Sound   *time.Duration `name:"sound-offset" placeholder:"64ms" help:"By how much to put the sound later than the capture device gives it, to be with the picture. Default: what is known of the device."`
+	Status  string         `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
+	List    bool           `help:"Print the capture devices, what they can do, and what would be chosen and why. Only --config goes with it, and isn't needed."`
+	Clock   bool           `name:"box-clock" help:"This host is a videobox: ask the kernel whether boxd has its clock in sync."`
 
 	Modules []string `placeholder:"MODULE" help:"Kernel modules to load first, with what they need, where there is no udev: uvcvideo,snd-usb-audio."`
 }
@@ -118,8 +118,8 @@ func (c *runCommand) config(ctx context.Context) (parent.Config, error) {
 	cfg.Follow = func(ctx context.Context, relabel func(parent.Labels) error) error {
 		return me.Watch(ctx, c.Config, c.Name, func(now self.Self) error { return relabel(labels(now)) })
 	}
-	if c.Sound < -mostOffset || c.Sound > mostOffset {
-		return parent.Config{}, fmt.Errorf("--sound-offset=%v: must be from %v to %v", c.Sound, -mostOffset, mostOffset)
+	if c.Sound != nil && (*c.Sound < -mostOffset || *c.Sound > mostOffset) {
+		return parent.Config{}, fmt.Errorf("--sound-offset=%v: must be from %v to %v", *c.Sound, -mostOffset, mostOffset)
 	}
 	if _, err := open(c.Source, cfg.Program); err != nil {
 		return parent.Config{}, err

@@ -6,6 +6,7 @@ type Profile struct {
 	Maker, Name, Serial string
 	Video               []Format // at least one
 	AudioRate           int      // 16 bits, stereo; 0: a stick without sound
+	SoundEarly          int      // ms by which the sound is ahead of the picture
 	Status              bool     // has the HID interface that tells about the input
 }
 
@@ -103,6 +104,6 @@ var MS2131 = Profile{
 			{1280, 720, []int{10, 5}},
 		}},
 	},
-	AudioRate: 48000,
-	Status:    true,
+	AudioRate: 48000, SoundEarly: 64, // as hardware/sticks.yaml says of the MS2131
+	Status: true,
 }

@@ -66,7 +66,7 @@ func TestMessagesComeBackAsTheyWere(t *testing.T) {
 		}
 		var report Report
 		m, _ = r.Read()
-		if err := m.JSON(&report); err != nil || report != aReport {
+		if err := m.JSON(&report); err != nil || !reflect.DeepEqual(report, aReport) {
 			t.Errorf("%s: report %+v, %v", name, report, err)
 		}
 		m, _ = r.Read()

@@ -16,8 +16,9 @@ type Work struct {
 	Name    string         `json:"name"`   // of the box
 	Room    string         `json:"room"`   // "" when the box has none
 	Address string         `json:"address"`
-	// SoundOffset is by how much the sound is put later, in ns.
-	SoundOffset time.Duration `json:"sound_offset"`
+	// SoundOffset is by how much the sound is put later, in ns; nil: by as much as
+	// the capture device needs.
+	SoundOffset *time.Duration `json:"sound_offset,omitempty"`
 }
 
 // Report is what the worker says about its input and its work, twice a second
@@ -41,14 +42,18 @@ type Report struct {
 	EncodeMaxMS float64 `json:"encode_max_ms"` // longest since the last report
 	Queue       int64   `json:"queue"`         // frames that the encoder was behind the grid, most since the last report
 
+	Mode     string              `json:"mode,omitempty"`   // that the capture device was opened in
+	Counts   map[string]uint64   `json:"counts,omitempty"` // of its driver: damaged, lost, reset …
 	Restarts uint64              `json:"source_restarts"`
 	Picture  level.PictureValues `json:"picture"`
 
+	SoundState    string         `json:"sound_state,omitempty"` // of drivers.State, as far as the source tells
+	SoundCause    string         `json:"sound_cause,omitempty"` // plain words
 	SamplesIn     uint64         `json:"samples"`
 	Inserted      int64          `json:"samples_inserted"` // silence where none came or some were lost
 	Cut           int64          `json:"samples_dropped"`  // that came twice
 	Muted         bool           `json:"muted"`            // the slate is on
 	Sound         resample.Stats `json:"sound"`
-	SoundOffsetMS float64        `json:"sound_offset_ms"` // by which it is put later, as configured
+	SoundOffsetMS float64        `json:"sound_offset_ms"` // by which it is put later, as configured or as the device needs it
 	Levels        level.Values   `json:"levels"`          // of the sound that is sent
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/openvideobox/videobox/appliance/capture/internal/link"
+	"github.com/openvideobox/videobox/drivers"
 	"github.com/openvideobox/videobox/internal/level"
 )
 
@@ -29,6 +30,11 @@ func counter(name, help string, value func(*link.Report) float64) metric {
 	return metric{prometheus.NewDesc("videobox_"+name, help, nil, nil), prometheus.CounterValue, value}
 }
 
+// count is one of the capture device's driver's.
+func count(name, help string) metric {
+	return counter("device_"+name+"_total", help, func(r *link.Report) float64 { return float64(r.Counts[name]) })
+}
+
 func yes(b bool) float64 {
 	if b {
 		return 1
@@ -46,6 +52,16 @@ var reportMetrics = []metric{
 	counter("input_dropped_frames_total", "Frames that came in too early for the grid.", func(r *link.Report) float64 { return float64(r.Dropped) }),
 	counter("input_repeated_frames_total", "Grid frames for which none had come.", func(r *link.Report) float64 { return float64(r.Repeated) }),
 	counter("input_restarts_total", "Times that the source was started again.", func(r *link.Report) float64 { return float64(r.Restarts) }),
+	count("damaged", "Frames that came in short or corrupt."),
+	count("disorder", "Frames that came in after a newer one."),
+	count("stale", "Frames left out because a newer one had come."),
+	count("lost", "Frames missing in the capture device's count."),
+	count("reopened", "Times that the capture device hung and was opened again."),
+	count("reset", "Times that it was reset."),
+	count("reauthorized", "Times that it was taken off the bus and back."),
+	gauge("sound_device_ok", "0 when the source says that no sound comes; silence is sent.", func(r *link.Report) float64 {
+		return yes(r.SoundState == "" || r.SoundState == drivers.Streaming.String())
+	}),
 	counter("slate_frames_total", "Grid frames that showed the slate, made by the worker.", func(r *link.Report) float64 { return float64(r.Slates) }),
 	counter("encoder_skipped_frames_total", "Grid frames left out because the encoder was too slow.", func(r *link.Report) float64 { return float64(r.Skipped) }),
 	gauge("encoder_seconds", "To encode a frame, mean of the last half second.", func(r *link.Report) float64 { return r.EncodeMS / 1000 }),

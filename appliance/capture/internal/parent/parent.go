@@ -35,7 +35,7 @@ type Config struct {
 	// are some, until the context ends. It may return nil at once.
 	Follow func(context.Context, func(Labels) error) error
 
-	SoundOffset time.Duration // by which the sound is put later
+	SoundOffset *time.Duration // by which the sound is put later; nil: as the device needs it
 
 	StreamAddr   string // TCP, from the newest keyframe on
 	BufferedAddr string // TCP, from half the ring back

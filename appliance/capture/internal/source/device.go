@@ -98,8 +98,12 @@ type stick struct {
 	opened chan struct{} // closed and replaced when it is
 }
 
-// open notes which device the picture comes from.
-func (d *stick) open(dev v4l2.Device, _ v4l2.Format) {
+// open notes which device the picture comes from, and tells.
+func (d *stick) open(dev v4l2.Device, is v4l2.Format) {
+	profile, _ := hardware.StickOf(dev.USB.Vendor, dev.USB.Product)
+	drivers.Opened(d.signal.sink, drivers.Device{
+		Name: dev.String(), Mode: is.String(), SoundLater: profile.Sound.Offset, Counts: d.counts,
+	})
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.device = dev
@@ -139,8 +143,8 @@ func (d *stick) Run(ctx context.Context, sink drivers.Sink) error {
 	return err
 }
 
-// Counts are the driver's, for metrics.
-func (d *stick) Counts() map[string]uint64 {
+// counts are the driver's.
+func (d *stick) counts() map[string]uint64 {
 	s := d.video.Stats()
 	return map[string]uint64{
 		"damaged": s.Damaged, "disorder": s.Disorder, "stale": s.Stale, "lost": s.Lost,

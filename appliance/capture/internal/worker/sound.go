@@ -6,6 +6,7 @@ import (
 
 	"github.com/openvideobox/videobox/appliance/capture/internal/link"
 	"github.com/openvideobox/videobox/appliance/capture/internal/resample"
+	"github.com/openvideobox/videobox/drivers"
 	"github.com/openvideobox/videobox/internal/level"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/program"
@@ -20,6 +21,8 @@ type sound struct {
 	mu       sync.Mutex
 	enc      *program.AudioEncoder
 	emit     func(program.Sound) error
+	state    string // of the device, and its cause
+	cause    string
 	offset   int64 // ns by which the sound is put later
 	resample *resample.Resampler
 	next     int64 // number of the sample expected next; 0: none has come
@@ -31,11 +34,25 @@ type sound struct {
 	meter    *level.Meter // of what is sent
 }
 
-func newSound(bitrate int, offset time.Duration, emit func(program.Sound) error) *sound {
+func newSound(bitrate int, emit func(program.Sound) error) *sound {
 	return &sound{
-		enc: program.NewAudioEncoder(bitrate), emit: emit, offset: int64(offset),
+		enc: program.NewAudioEncoder(bitrate), emit: emit,
 		resample: resample.New(), gain: 1, meter: level.New(0),
 	}
+}
+
+// later puts the sound later from now on.
+func (s *sound) later(offset time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offset = int64(offset)
+}
+
+// tell notes how the device is.
+func (s *sound) tell(state drivers.State, cause string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state, s.cause = state.String(), cause
 }
 
 // write takes samples at 48 kHz, stereo or mono.
@@ -148,6 +165,7 @@ func (s *sound) report(r *link.Report) {
 	defer s.mu.Unlock()
 	st := s.resample.Stats()
 	r.SamplesIn, r.Inserted, r.Cut, r.Muted = s.samples, st.Inserted+s.silence, st.Cut, s.muted
+	r.SoundState, r.SoundCause = s.state, s.cause
 	r.Sound, r.SoundOffsetMS = st, float64(s.offset)/1e6
 	r.Levels = s.meter.Values()
 }

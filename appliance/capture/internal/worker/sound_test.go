@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/openvideobox/videobox/appliance/capture/internal/link"
+	"github.com/openvideobox/videobox/drivers"
 	"github.com/openvideobox/videobox/drivers/pattern"
+	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/program"
 )
@@ -47,7 +49,7 @@ func (s *sound) values() (r link.Report) {
 
 func TestTimesThatJitterMoveNothing(t *testing.T) {
 	f := &frames{t: t}
-	s := newSound(64_000, 0, f.emit)
+	s := newSound(64_000, f.emit)
 	for i := range int64(300) { // 10 ms blocks
 		jitter := (i*7919%11 - 5) * int64(time.Millisecond)
 		if err := s.write(block(began+i*10_000_000+jitter, 480)); err != nil {
@@ -62,7 +64,7 @@ func TestTimesThatJitterMoveNothing(t *testing.T) {
 func TestLostSamplesAreCounted(t *testing.T) {
 	for _, gap := range []time.Duration{50 * time.Millisecond, -30 * time.Millisecond} {
 		f := &frames{t: t}
-		s := newSound(64_000, 0, f.emit)
+		s := newSound(64_000, f.emit)
 		at := began
 		for i := range 300 {
 			if i == 200 {
@@ -83,7 +85,8 @@ func TestLostSamplesAreCounted(t *testing.T) {
 
 func TestOffsetPutsTheSoundLater(t *testing.T) {
 	ignore := func(program.Sound) error { return nil }
-	plain, offset := newSound(64_000, 0, ignore), newSound(64_000, 64*time.Millisecond, ignore)
+	plain, offset := newSound(64_000, ignore), newSound(64_000, ignore)
+	offset.later(64 * time.Millisecond)
 	for i := range int64(10) {
 		plain.write(block(began+i*10_000_000, 480))
 		offset.write(block(began+i*10_000_000, 480))
@@ -96,9 +99,33 @@ func TestOffsetPutsTheSoundLater(t *testing.T) {
 	}
 }
 
+// TestDeviceSetsTheOffset, unless somebody has set one; 0 is one.
+func TestDeviceSetsTheOffset(t *testing.T) {
+	set := func(d time.Duration) *time.Duration { return &d }
+	for _, c := range []struct {
+		configured *time.Duration
+		want       float64
+	}{{nil, 64}, {set(0), 0}, {set(-20 * time.Millisecond), -20}} {
+		w := New(link.Work{Program: shape(), SoundOffset: c.configured}, clock.NewHeld(began), nil, newSent())
+		w.Device(drivers.Device{
+			Name: "a stick", Mode: "MJPG", SoundLater: 64 * time.Millisecond,
+			Counts: func() map[string]uint64 { return map[string]uint64{"reset": 3} },
+		})
+		w.SoundState(drivers.NoDevice, "no card")
+		w.fillReport(began, drivers.Streaming, "")
+		r := w.report
+		if r.SoundOffsetMS != c.want || r.Device != "a stick" || r.Mode != "MJPG" || r.Counts["reset"] != 3 {
+			t.Errorf("%v: %+v", c.configured, r)
+		}
+		if r.SoundState != "no device" || r.SoundCause != "no card" {
+			t.Errorf("sound %s: %s", r.SoundState, r.SoundCause)
+		}
+	}
+}
+
 func TestSilenceStandsInForSound(t *testing.T) {
 	f := &frames{t: t}
-	s := newSound(64_000, 0, f.emit)
+	s := newSound(64_000, f.emit)
 	for i := range int64(100) { // four seconds without any
 		if err := s.fill(began + i*40_000_000); err != nil {
 			t.Fatal(err)
@@ -118,7 +145,7 @@ func TestSilenceStandsInForSound(t *testing.T) {
 }
 
 func TestClockThatIsSetBack(t *testing.T) {
-	s := newSound(64_000, 0, func(program.Sound) error { return nil })
+	s := newSound(64_000, func(program.Sound) error { return nil })
 	s.write(block(began, 48_000))
 	s.write(block(began-int64(time.Hour), 48_000))
 	if want := nearest(began - int64(time.Hour) + int64(time.Second)); s.next > want || s.next < want-heldBack {
@@ -127,7 +154,7 @@ func TestClockThatIsSetBack(t *testing.T) {
 }
 
 func TestMonoAndMutedSound(t *testing.T) {
-	s := newSound(64_000, 0, func(program.Sound) error { return nil })
+	s := newSound(64_000, func(program.Sound) error { return nil })
 	mono := media.Samples{Time: began, Rate: media.SampleRate, Channels: 1, Data: []int16{1, -2, 16384}}
 	if out := s.toStereo(mono); len(out) != 6 || out[2] != -2 || out[3] != -2 {
 		t.Errorf("mono became %v", out)
@@ -151,7 +178,7 @@ func TestMonoAndMutedSound(t *testing.T) {
 
 // TestMuteAndUnplugDoNotClick looks at the edges of what is sent: no step.
 func TestMuteAndUnplugDoNotClick(t *testing.T) {
-	s := newSound(64_000, 0, func(program.Sound) error { return nil })
+	s := newSound(64_000, func(program.Sound) error { return nil })
 	loud := media.Samples{Rate: media.SampleRate, Channels: 2, Data: make([]int16, 2*480)}
 	for i := range loud.Data {
 		loud.Data[i] = 20000

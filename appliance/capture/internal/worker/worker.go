@@ -63,6 +63,7 @@ type Worker struct {
 	bitrate  atomic.Int64 // asked for and not set yet; 0: none
 	soundErr atomic.Pointer[error]
 	restarts atomic.Uint64
+	device   atomic.Pointer[drivers.Device] // nil: a source without one
 	report   link.Report
 	reported int64  // when
 	framesAt uint64 // frames in at that time
@@ -76,7 +77,10 @@ func New(work link.Work, clk clock.Clock, enc Encoder, out Output) *Worker {
 		work: work, clk: clk, grid: grid{work.Program.Rate}, enc: enc, out: out,
 		in: newInput(clk, work.Program.Width, work.Program.Height),
 	}
-	w.sound = newSound(work.Program.AudioBitrate, work.SoundOffset, out.Sound)
+	w.sound = newSound(work.Program.AudioBitrate, out.Sound)
+	if work.SoundOffset != nil {
+		w.sound.later(*work.SoundOffset)
+	}
 	w.look = level.NewPicture(0)
 	w.slate = slate{name: work.Name, labels: &w.labels, frame: media.NewFrame(work.Program.Width, work.Program.Height)}
 	w.Relabel(work)
@@ -102,6 +106,17 @@ func (w *Worker) Audio(s media.Samples) {
 // Relabel makes the slate say what a later task says. The rest of that task
 // doesn't count: what is sent keeps its shape.
 func (w *Worker) Relabel(t link.Work) { w.labels.Store(&labels{t.Room, t.Address}) }
+
+// SoundState is the sink's.
+func (w *Worker) SoundState(s drivers.State, cause string) { w.sound.tell(s, cause) }
+
+// Device is the sink's.
+func (w *Worker) Device(d drivers.Device) {
+	w.device.Store(&d)
+	if w.work.SoundOffset == nil {
+		w.sound.later(d.SoundLater)
+	}
+}
 
 // NeedKey makes the next picture an IDR.
 func (w *Worker) NeedKey() { w.needKey.Store(true) }
@@ -250,6 +265,9 @@ func (w *Worker) after(now int64) error {
 func (w *Worker) fillReport(now int64, state drivers.State, cause string) {
 	r := &w.report
 	r.State, r.Cause, r.Device = state.String(), cause, w.work.Source
+	if d := w.device.Load(); d != nil {
+		r.Device, r.Mode, r.Counts = d.Name, d.Mode, d.Counts()
+	}
 	w.in.mu.Lock()
 	r.Width, r.Height, r.FramesIn, r.Dropped = w.in.width, w.in.height, w.in.frames, w.in.dropped
 	r.ScaleMS, _ = w.in.scaling.take()
