@@ -161,6 +161,7 @@ func (s *Source) choose(r Ranges) (shape, error) {
 func (s *Source) stream(ctx context.Context, p PCM, is shape, sink Sink) error {
 	data := make([]int16, buffer*is.ours)
 	var t timeline
+	steps := clock.NewSteps(s.cfg.Clock)
 	for held := 0; ctx.Err() == nil; {
 		ready, err := p.Wait(silence)
 		if err != nil {
@@ -183,6 +184,9 @@ func (s *Source) stream(ctx context.Context, p PCM, is shape, sink Sink) error {
 			continue
 		default:
 			return s.failed(drivers.NoDevice, err)
+		}
+		if d := steps.Look(); t.base != 0 {
+			t.base += int64(d)
 		}
 		// A left sample whose right one hasn't come yet waits for it.
 		have := held + n*is.channels

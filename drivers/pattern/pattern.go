@@ -73,7 +73,7 @@ func grid(ctx context.Context, c Config, deliver func(n int64, late bool)) error
 			return err
 		}
 		due := media.FrameAt(clk.Now(), c.Rate)
-		if due-n > int64(c.Rate) {
+		if due-n > int64(c.Rate) || n-due > 1 { // or the clock was set
 			n = due
 		}
 		deliver(n, n < due)

@@ -28,7 +28,7 @@ type HopCounter struct {
 	readers    atomic.Int64
 	serving    atomic.Bool // readers are counted: with none, nothing needs to flow
 	idle       atomic.Bool
-	last       atomic.Int64 // when data last passed, UTC ns; 0 never
+	last       atomic.Int64 // when data last passed, by clock.Elapsed; 0 never
 	latency    atomic.Int64 // ns; negative unknown
 	stall      atomic.Int64 // ns; 0 never
 	stalled    atomic.Pointer[State]
@@ -42,7 +42,7 @@ type verdict struct {
 }
 
 func newHop(c clock.Clock, name, direction, kind, address string) *HopCounter {
-	h := &HopCounter{name: name, direction: direction, kind: kind, clock: c, created: c.Now()}
+	h := &HopCounter{name: name, direction: direction, kind: kind, clock: c, created: clock.Elapsed(c)}
 	h.rate.next.Store(h.created)
 	h.latency.Store(-1)
 	h.SetAddress(address)
@@ -57,7 +57,7 @@ func newHop(c clock.Clock, name, direction, kind, address string) *HopCounter {
 
 // Add counts bytes that passed.
 func (h *HopCounter) Add(bytes int) {
-	now := h.clock.Now()
+	now := clock.Elapsed(h.clock)
 	h.rate.tick(now, h.bytes.Load(), h.frames.Load())
 	h.bytes.Add(uint64(bytes))
 	h.last.Store(now)
@@ -66,7 +66,7 @@ func (h *HopCounter) Add(bytes int) {
 // Frame counts a frame whose oldest live input was captured at capture, UTC ns;
 // 0 means nothing live is in it, and the latency becomes unknown.
 func (h *HopCounter) Frame(capture int64) {
-	now := h.clock.Now()
+	now := clock.Elapsed(h.clock)
 	h.rate.tick(now, h.bytes.Load(), h.frames.Load())
 	h.frames.Add(1)
 	h.last.Store(now)
@@ -74,7 +74,7 @@ func (h *HopCounter) Frame(capture int64) {
 		h.latency.Store(-1)
 		return
 	}
-	h.latency.Store(max(now-capture, 0))
+	h.latency.Store(max(h.clock.Now()-capture, 0))
 }
 
 // Drop counts frames, packets or readers that were given up.
@@ -121,7 +121,7 @@ func (h *HopCounter) SetIdle(idle bool) { h.idle.Store(idle) }
 
 // Snapshot is the hop as it is now.
 func (h *HopCounter) Snapshot() Hop {
-	now := h.clock.Now()
+	now := clock.Elapsed(h.clock)
 	s := Hop{
 		Name: h.name, Direction: h.direction, Kind: h.kind, Address: *h.address.Load(),
 		Bytes: h.bytes.Load(), Frames: h.frames.Load(),

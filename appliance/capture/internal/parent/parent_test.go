@@ -21,6 +21,7 @@ import (
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/picture"
 	"github.com/openvideobox/videobox/internal/program"
+	"github.com/openvideobox/videobox/internal/run"
 	"github.com/openvideobox/videobox/internal/tee"
 )
 
@@ -223,5 +224,32 @@ func TestNewLabelsReachTheSlate(t *testing.T) {
 	}
 	if s := p.reporter.Status(); s.Room != "janson" || s.Role != "slides" {
 		t.Errorf("status %+v", s)
+	}
+}
+
+// A worker that delivers isn't killed because the clock is set by years.
+func TestWorkersPatienceIsNotOfTheClock(t *testing.T) {
+	p, clk := newParent(t)
+	proc, err := run.Child{Name: "sleep", Path: "/bin/sleep", Args: []string{"60"}, PipeStdout: true}.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proc.Kill()
+	defer proc.Stdout.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.workers.watch(ctx, proc) }()
+	p.workers.last.Store(clock.Elapsed(clk))
+	for _, d := range []time.Duration{50 * 365 * 24 * time.Hour, -time.Hour} {
+		clk.Step(d)
+		for range 4 {
+			if _, err := clk.Next(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("killed: %v", err)
 	}
 }

@@ -45,7 +45,7 @@ type workers struct {
 	pid      atomic.Int64
 	bitrate  atomic.Int64 // of the video, bit/s; a new worker starts with it
 	muxing   atomic.Int64 // ns that the newest picture took through mux and ring
-	last     atomic.Int64 // when the newest picture came; 0 none of this worker
+	last     atomic.Int64 // when the newest picture came, by clock.Elapsed; 0 none of this worker
 	report   atomic.Pointer[link.Report]
 
 	mu    sync.Mutex
@@ -112,13 +112,13 @@ func (w *workers) askKey() {
 func (w *workers) run(ctx context.Context) error {
 	quick := 0 // restarts in a row that came soon
 	return run.Restart(ctx, "capture worker", run.Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second, Good: settled, Clock: w.p.clk}, func(ctx context.Context) error {
-		began := w.p.clk.Now()
+		began := clock.Elapsed(w.p.clk)
 		err := w.one(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		w.restarts.Add(1)
-		if quick++; time.Duration(w.p.clk.Now()-began) >= settled {
+		if quick++; time.Duration(clock.Elapsed(w.p.clk)-began) >= settled {
 			quick = 1
 		}
 		w.p.status.workerGone(err, quick)
@@ -202,13 +202,13 @@ var errStalled = errors.New("no picture")
 
 // watch kills a worker that hangs; the read loop then sees the end of the pipe.
 func (w *workers) watch(ctx context.Context, proc *run.Process) error {
-	began := w.p.clk.Now()
+	began := clock.Elapsed(w.p.clk)
 	for {
 		last, patience := w.last.Load(), stall
 		if last == 0 {
 			last, patience = began, startup
 		}
-		now := w.p.clk.Now()
+		now := clock.Elapsed(w.p.clk)
 		if now-last > int64(patience) {
 			proc.Kill()
 			return fmt.Errorf("%w for %v; killed", errStalled, patience)
@@ -279,7 +279,7 @@ func (w *workers) take(m link.Message) error {
 		if err != nil {
 			return err
 		}
-		w.last.Store(w.p.clk.Now())
+		w.last.Store(max(clock.Elapsed(w.p.clk), 1))
 		w.p.status.received(p)
 		start := time.Now()
 		err = w.p.stream.Picture(p)

@@ -28,7 +28,7 @@ type input struct {
 	waiting, shown *media.Frame
 	pending        bool  // waiting holds a frame that hasn't been taken
 	same           int64 // capture time of the frame shown, confirmed; 0: none
-	good           int64 // when the last good frame arrived; 0: never
+	good           int64 // when the last good frame arrived, by clock.Elapsed; 0: never
 	state          drivers.State
 	cause          string
 	width, height  int
@@ -117,7 +117,7 @@ func (in *input) Same(t int64) {
 // arrived notes a good frame.
 func (in *input) arrived() {
 	in.frames++
-	in.good = in.clk.Now()
+	in.good = max(clock.Elapsed(in.clk), 1)
 	in.state, in.cause = drivers.Streaming, ""
 	select {
 	case in.wake <- struct{}{}:
@@ -159,13 +159,20 @@ func (in *input) take() *media.Frame {
 	return in.shown
 }
 
-// signal is the state of the source at now. Without a good frame for longer
+// forget leaves out the frame that waits to be taken.
+func (in *input) forget() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.pending, in.same = false, 0
+}
+
+// signal is the state of the source now. Without a good frame for longer
 // than patience it isn't streaming, whatever the source says.
-func (in *input) signal(now int64) (s drivers.State, cause string) {
+func (in *input) signal() (s drivers.State, cause string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch {
-	case in.good != 0 && now-in.good <= patience:
+	case in.good != 0 && clock.Elapsed(in.clk)-in.good <= patience:
 		return drivers.Streaming, ""
 	case in.state != drivers.Streaming:
 		return in.state, in.cause

@@ -153,6 +153,15 @@ func (s *sound) room(n int) []int16 {
 	return s.stereo[:n*media.Channels]
 }
 
+// restart forgets at what time the sound is: the clock was set.
+func (s *sound) restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resample.Drain()
+	s.enc.Reset()
+	s.next = 0
+}
+
 func (s *sound) mute(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

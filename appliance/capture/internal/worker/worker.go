@@ -54,6 +54,8 @@ type Worker struct {
 	in    *input
 	sound *sound
 	slate slate
+	steps *clock.Steps
+	set   bool // the clock, and the grid hasn't followed yet
 
 	labels atomic.Pointer[labels]
 	look   *level.Picture // black, frozen
@@ -65,7 +67,7 @@ type Worker struct {
 	restarts atomic.Uint64
 	device   atomic.Pointer[drivers.Device] // nil: a source without one
 	report   link.Report
-	reported int64  // when
+	reported int64  // when, by clock.Elapsed
 	framesAt uint64 // frames in at that time
 	encoding mean
 	behind   int64 // frames
@@ -75,7 +77,7 @@ type Worker struct {
 func New(work link.Work, clk clock.Clock, enc Encoder, out Output) *Worker {
 	w := &Worker{
 		work: work, clk: clk, grid: grid{work.Program.Rate}, enc: enc, out: out,
-		in: newInput(clk, work.Program.Width, work.Program.Height),
+		in: newInput(clk, work.Program.Width, work.Program.Height), steps: clock.NewSteps(clk),
 	}
 	w.sound = newSound(work.Program.AudioBitrate, out.Sound)
 	if work.SoundOffset != nil {
@@ -130,14 +132,37 @@ func (w *Worker) Restarted() { w.restarts.Add(1) }
 // Run encodes frame after frame until the context ends or the output fails.
 func (w *Worker) Run(ctx context.Context) error {
 	n, err := w.first(ctx)
-	for ; err == nil; n++ {
-		if to := w.grid.skip(n, w.clk.Now()); to != n {
-			w.report.Skipped += uint64(to - n)
-			n = to
-		}
-		err = w.frame(ctx, n)
+	for err == nil {
+		n, err = w.frame(ctx, w.place(n))
 	}
 	return err
+}
+
+// place gives the frame to go on with instead of n.
+func (w *Worker) place(n int64) int64 {
+	if w.clockSet() {
+		return w.follow()
+	}
+	to := w.grid.skip(n, w.clk.Now())
+	w.report.Skipped += uint64(to - n)
+	return to
+}
+
+// clockSet is whether the clock has been set and follow has to be called.
+func (w *Worker) clockSet() bool {
+	w.set = w.set || w.steps.Look() != 0
+	return w.set
+}
+
+// follow starts the grid anew by a clock that has been set. Pictures and sounds
+// stamped before are of no time that there is.
+func (w *Worker) follow() int64 {
+	w.set = false
+	w.in.forget()
+	w.sound.restart()
+	n := media.FrameAt(w.clk.Now(), w.grid.rate) + 1
+	slog.Info("the clock was set, the picture goes on with it", "frame", n)
+	return n
 }
 
 // first waits for the source's first frame, and for no longer than settle or
@@ -146,7 +171,7 @@ func (w *Worker) first(ctx context.Context) (n int64, err error) {
 	until := w.clk.Now() + settle
 	for {
 		now := w.clk.Now()
-		s, _ := w.in.signal(now)
+		s, _ := w.in.signal()
 		if t := w.in.newest(); t != 0 {
 			return w.grid.of(t), nil
 		}
@@ -173,11 +198,11 @@ func (w *Worker) pause(ctx context.Context, t int64) error {
 	}
 }
 
-// frame makes frame n of the grid.
-func (w *Worker) frame(ctx context.Context, n int64) error {
+// frame makes frame n of the grid, and gives the next.
+func (w *Worker) frame(ctx context.Context, n int64) (next int64, err error) {
 	c, err := w.await(ctx, n)
-	if err != nil {
-		return err
+	if err != nil || c == wait { // the clock was set meanwhile
+		return n, err
 	}
 	p, f := w.choose(n, c)
 	if bps := w.bitrate.Swap(0); bps != 0 {
@@ -188,19 +213,23 @@ func (w *Worker) frame(ctx context.Context, n int64) error {
 	start := time.Now()
 	p.Data, p.Key, err = w.enc.Encode(f, n, p.Key)
 	if err != nil {
-		return fmt.Errorf("encode frame %d: %w", n, err)
+		return n, fmt.Errorf("encode frame %d: %w", n, err)
 	}
 	w.encoding.add(time.Since(start))
 	w.behind = max(w.behind, media.FrameAt(w.clk.Now(), w.grid.rate)-n)
 	if err := w.out.Picture(p); err != nil {
-		return err
+		return n, err
 	}
-	return w.after(w.clk.Now())
+	return n + 1, w.after(w.clk.Now())
 }
 
-// await waits until it is clear what frame n will show.
+// await waits until it is clear what frame n will show. It gives up with wait
+// when the clock is set: there may be no frame n then.
 func (w *Worker) await(ctx context.Context, n int64) (choice, error) {
 	for {
+		if w.clockSet() {
+			return wait, ctx.Err()
+		}
 		c := w.grid.choose(n, w.clk.Now(), w.in.newest())
 		if c != wait {
 			return c, ctx.Err()
@@ -216,7 +245,7 @@ func (w *Worker) await(ctx context.Context, n int64) (choice, error) {
 func (w *Worker) choose(n int64, c choice) (program.Picture, *media.Frame) {
 	p := program.Picture{Frame: n, Key: w.needKey.Swap(false)}
 	now := w.clk.Now()
-	state, cause := w.in.signal(now)
+	state, cause := w.in.signal()
 	live := state == drivers.Streaming
 	if w.slate.since.IsZero() || live != w.live {
 		w.slate.since = time.Unix(0, now).UTC()
@@ -241,7 +270,7 @@ func (w *Worker) choose(n int64, c choice) (program.Picture, *media.Frame) {
 		p.Flags |= h264.Repeated
 		w.report.Repeated++
 	}
-	w.look.Write(f, now)
+	w.look.Write(f, clock.Elapsed(w.clk))
 	p.Capture = f.Time
 	return p, f
 }
@@ -254,7 +283,8 @@ func (w *Worker) after(now int64) error {
 	if err := w.sound.fill(now); err != nil {
 		return err
 	}
-	state, cause := w.in.signal(now)
+	state, cause := w.in.signal()
+	now = clock.Elapsed(w.clk)
 	if now-w.reported < reportEvery && state.String() == w.report.State && cause == w.report.Cause {
 		return nil
 	}
