@@ -23,12 +23,16 @@ stopped, from the box's buffered port.
   record --config event.yaml --name box1 --dir /srv/recordings`
 
 type cli struct {
-	Config   string        `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
-	Name     string        `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
-	Dir      string        `default:"/perm/recordings" help:"Where recordings go."`
-	Segment  time.Duration `default:"10m" help:"Length of a file."`
-	KeepFree uint64        `default:"512" placeholder:"MIB" help:"Stop recording when less MiB of the disk are free. Default: 512."`
-	Status   string        `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
+	Config    string        `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
+	Name      string        `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
+	Dir       string        `default:"/perm/recordings" help:"Where recordings go."`
+	Disk      string        `placeholder:"DIR" help:"If a disk is mounted here, record to DIR/recordings on it instead; boxd mounts one that is labelled videobox at /run/videobox/disk."`
+	Segment   time.Duration `default:"10m" help:"Length of a file."`
+	KeepFree  uint64        `default:"512" placeholder:"MIB" help:"Leave so many MiB of the disk free: acknowledged files go first, then recording stops. Default: 512."`
+	Overwrite bool          `help:"When the disk is full, delete the oldest files even if nobody has acknowledged a copy."`
+	Retention time.Duration `placeholder:"DURATION" help:"Delete acknowledged files after so long (72h), whatever is free; by default they stay until room is needed."`
+	ReadBack  bool          `default:"true" negatable:"" help:"Read each finished file back from the disk and compare."`
+	Status    string        `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
 }
 
 func main() {
@@ -45,14 +49,18 @@ func (c cli) run(ctx context.Context) error {
 	if c.Status == "" {
 		c.Status = box.Box.StatusAddr("record")
 	}
+	dir := place(c.Disk, c.Dir)
 	return record(ctx, options{
 		name: box.Box.Name, room: box.Room, role: box.Role,
 		stream: box.StreamAddr(), buffered: box.BufferedAddr(), status: c.Status,
+		diskAt: c.Disk, fallback: c.Dir,
+		captureAddr: box.Box.StatusAddr("capture"),
 		follow: func(ctx context.Context, r *metrics.Reporter) error {
 			return box.Watch(ctx, c.Config, c.Name, self.Follow(r))
 		},
 		recording: recording.Config{
-			Dir: c.Dir, Name: box.Box.Name, Segment: c.Segment, Policy: recording.Policy{KeepFree: c.KeepFree << 20}, Bitrate: box.Event.Video.Bitrate,
+			Dir: dir, Name: box.Box.Name, Segment: c.Segment, ReadBack: c.ReadBack, Bitrate: box.Event.Video.Bitrate,
+			Policy: recording.Policy{KeepFree: c.KeepFree << 20, Overwrite: c.Overwrite, Retention: c.Retention},
 		},
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/openvideobox/videobox/appliance/internal/peers"
+	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/recording"
@@ -27,7 +29,10 @@ const (
 type options struct {
 	name, room, role         string
 	stream, buffered, status string // host:port
+	captureAddr              string // host:port of its status
 	recording                recording.Config
+	fallback                 string // the directory without such a disk
+	diskAt                   string // where a disk for recordings is mounted, if there is one; "": never
 
 	// follow tells the reporter what changes of the box's event; nil: nothing does.
 	follow func(context.Context, *metrics.Reporter) error
@@ -41,6 +46,9 @@ type recorder struct {
 	in, file *metrics.HopCounter
 	growing  *metrics.LeafState
 	disk     *metrics.LeafState
+	card     *metrics.LeafState
+	capture  *peers.Peers
+	trouble  diskErrors
 
 	connected bool // at least once
 	written   uint64
@@ -55,7 +63,8 @@ func record(ctx context.Context, o options) error {
 	r.reporter.SetRole(o.role)
 	r.in = r.reporter.Hop("in", "in", "tcp", o.stream)
 	r.file = r.reporter.Hop("file", "out", "file", o.recording.Dir+"/"+o.name)
-	r.growing, r.disk = r.reporter.Leaf("recorder growing"), r.reporter.Leaf("disk space")
+	r.growing, r.disk, r.card = r.reporter.Leaf("recorder growing"), r.reporter.Leaf("disk space"), r.reporter.Leaf("disk")
+	r.capture = peers.New(map[string]string{"capture": o.captureAddr})
 	o.recording.OnFrame = func(s h264.Stamp) {
 		r.in.Frame(s.Capture)
 		r.file.Frame(s.Capture)
@@ -64,10 +73,15 @@ func record(ctx context.Context, o options) error {
 	if r.rec, err = recording.New(o.recording); err != nil {
 		return err
 	}
-	r.reporter.SetDetail(func() any { return r.rec.Status() })
+	r.reporter.SetDetail(func() any { return r.detail() })
 	g := run.NewGroup(ctx)
-	g.Go("", func(ctx context.Context) error { return r.reporter.Serve(ctx, o.status) })
+	g.Go("", func(ctx context.Context) error { return run.ServeHTTP(ctx, o.status, r.handler()) })
 	g.Go("status", r.watch)
+	g.Go("disk errors", func(ctx context.Context) error { return r.trouble.run(ctx, kernelLog) })
+	g.Go("capture's measurements", func(ctx context.Context) error { return r.capture.Run(ctx, r.observe) })
+	if o.diskAt != "" {
+		g.Go("", func(ctx context.Context) error { return watchDisk(ctx, clock.System, o.diskAt, o.fallback) })
+	}
 	if o.follow != nil {
 		g.Go("", func(ctx context.Context) error { return o.follow(ctx, r.reporter) })
 	}
@@ -82,7 +96,9 @@ func record(ctx context.Context, o options) error {
 // read records one connection.
 func (r *recorder) read(ctx context.Context) error {
 	addr := r.stream
-	if r.connected || r.rec.Resuming() {
+	// From half the ring back, so that what was sent while record was away, or
+	// moved to another disk, isn't lost.
+	if r.connected || r.rec.Resuming() || r.diskAt != "" {
 		addr = r.buffered
 	}
 	src, err := tee.Open(ctx, "tcp://"+addr, tee.OpenOptions{ReadTimeout: readTimeout})
@@ -143,21 +159,55 @@ func (r *recorder) update(s recording.Status) {
 	r.file.SetState(metrics.State(s.State), s.Cause)
 	r.growing.Set(metrics.State(s.State), s.Cause)
 	r.disk.Set(diskState(s))
+	r.card.Set(r.cardState(s))
 }
 
-// diskState warns before the disk is full: at 20 % of it, and at 5 %.
+// detail is record's own part of its status.
+type detail struct {
+	recording.Status
+	Kernel kernelErrors `json:"kernel_disk_errors"`
+	Wear   *wear        `json:"wear,omitempty"` // null: the device doesn't tell
+}
+
+func (r *recorder) detail() detail {
+	s := r.rec.Status()
+	return detail{s, r.trouble.status(), wearOf("/sys", s.Dir)}
+}
+
+// remembered is for how long the kernel's complaint about a disk is shown.
+const remembered = 10 * time.Minute
+
+// cardState is how far the disk itself can be trusted.
+func (r *recorder) cardState(s recording.Status) (metrics.State, string) {
+	k := r.trouble.status()
+	switch worn := wearOf("/sys", s.Dir).worn(); {
+	case s.ReadBack != nil && s.ReadBack.Error != "":
+		return metrics.Failed, s.ReadBack.File + ": " + s.ReadBack.Error
+	case k.Count > 0 && time.Since(k.At) < remembered:
+		return metrics.Degraded, fmt.Sprintf("the kernel reports errors (%d so far): %s", k.Count, k.Last)
+	case worn != "":
+		return metrics.Degraded, worn
+	}
+	return metrics.OK, ""
+}
+
+// howToFree says what a person can do.
+const howToFree = "; copy recordings and acknowledge them, then they go by themselves"
+
+// diskState warns before the disk is full: at 20 % of it, and at 5 %. What
+// acknowledged files hold counts as free, since it will be.
 func diskState(s recording.Status) (metrics.State, string) {
 	if s.TotalBytes == 0 {
 		return metrics.Starting, "not measured yet"
 	}
-	free := 100 * float64(s.FreeBytes) / float64(s.TotalBytes)
+	free := 100 * float64(s.FreeBytes+s.ReleasableBytes) / float64(s.TotalBytes)
 	switch cause := fmt.Sprintf("%.0f %% of the disk is free, %.1f hours", free, s.HoursLeft); {
 	case s.HoursLeft == 0:
-		return metrics.Failed, "full: " + cause
+		return metrics.Failed, "full: " + cause + howToFree
 	case free < 5:
-		return metrics.Degraded, "nearly full: " + cause
-	case free < 20 && s.HoursLeft < 24:
-		return metrics.Degraded, cause
+		return metrics.Degraded, "nearly full: " + cause + howToFree
+	case free < 20:
+		return metrics.Degraded, cause + howToFree
 	}
 	return metrics.OK, ""
 }

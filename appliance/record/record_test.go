@@ -114,7 +114,7 @@ func started(t *testing.T, b *box, dir string) (status string, stop func()) {
 	go func() {
 		done <- record(ctx, options{
 			name: "box1", room: "demo", role: "camera",
-			stream: b.newest.Addr().String(), buffered: b.buffered.Addr().String(), status: status,
+			stream: b.newest.Addr().String(), buffered: b.buffered.Addr().String(), status: status, captureAddr: "127.0.0.1:1",
 			recording: recording.Config{Dir: dir, Name: "box1", Segment: 5 * time.Second},
 		})
 	}()
