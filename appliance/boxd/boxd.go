@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"net/http"
+	"path/filepath"
 
+	"github.com/openvideobox/videobox/appliance/boxd/internal/disk"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/perm"
 	"github.com/openvideobox/videobox/appliance/internal/peers"
 	"github.com/openvideobox/videobox/appliance/internal/self"
@@ -18,6 +20,7 @@ import (
 // server is the program.
 type server struct {
 	box      self.Self
+	life     *life // nil where the host isn't an image
 	stream   *watch.Watcher
 	hop      *metrics.HopCounter
 	peers    *peers.Peers
@@ -29,8 +32,10 @@ type server struct {
 	proxy    *proxy
 }
 
-func newServer(box self.Self, recordings string) *server {
-	s := &server{box: box, reporter: metrics.New("boxd", box.Box.Name)}
+// newServer knows where recordings are, a list like PATH, and what boxd does
+// besides; life may be nil.
+func newServer(box self.Self, recordings string, l *life) *server {
+	s := &server{box: box, life: l, reporter: metrics.New("boxd", box.Box.Name)}
 	s.reporter.SetRoom(box.Room)
 	s.reporter.SetRole(box.Role)
 	s.hop = s.reporter.Hop("stream", "in", "tcp", box.StreamAddr())
@@ -45,18 +50,17 @@ func newServer(box self.Self, recordings string) *server {
 		panic(err) // the name is taken: a mistake in this program
 	}
 	s.preview = &preview{stream: s.stream}
-	s.files = &files{dir: recordings, name: box.Box.Name, lock: newLock(box.Event.Secrets.Box)}
+	s.files = &files{dirs: filepath.SplitList(recordings), name: box.Box.Name, lock: newLock(box.Event.Secrets.Box)}
 	s.proxy = &proxy{addr: box.StreamAddr(), room: make(chan struct{}, maxProxied)}
 	s.reporter.SetDetail(func() any { return s.detail() })
 	return s
 }
 
 // serve serves until the context ends.
-func serve(ctx context.Context, box self.Self, recordings, addr string) error {
-	s := newServer(box, recordings)
+func serve(ctx context.Context, s *server, addr string) error {
 	defer s.preview.close()
 	if addr == "" {
-		addr = event.Listen(box.Box.HTTPAddr)
+		addr = event.Listen(s.box.Box.HTTPAddr)
 	}
 	l, err := run.Listen(ctx, addr)
 	if err != nil {
@@ -100,9 +104,11 @@ func (s *server) handler() http.Handler {
 	mux.Handle("GET /stream.ts", s.proxy)
 	mux.Handle("GET /licenses", notices.Handler())
 	mux.Handle("GET /licenses/", notices.Handler())
-	mux.Handle("GET /recordings/", s.files.handler())
+	mux.Handle("/recordings/", s.files.handler())
+	mux.Handle("/api/disks", s.files.lock.behind(s.disksHandler()))
 	for _, method := range []string{"GET", "PUT"} {
-		mux.Handle(method+" /api/bitrate", bitrate(s.files.lock, s.box.Box.StatusAddr("capture")))
+		mux.Handle(method+" /api/bitrate", passOn(s.files.lock, "capture", s.box.Box.StatusAddr("capture")))
+		mux.Handle(method+" /api/recording", passOn(s.files.lock, "record", s.box.Box.StatusAddr("record")))
 	}
 	for _, path := range []string{"/update/", "/reboot", "GET /log"} {
 		mux.Handle(path, system(s.files.lock, initSocket))
@@ -129,7 +135,8 @@ type detail struct {
 	Record     peers.Peer   `json:"record"`
 	Recordings bool         `json:"recordings"`        // can be fetched: credentials are set
 	Healing    *healing     `json:"healing,omitempty"` // the last step, if there was any
-	Perm       *perm.Result `json:"perm,omitempty"`
+	Disks      []disk.Disk  `json:"disks,omitempty"`   // beside the one that the box started from
+	Perm       *perm.Result `json:"perm,omitempty"`    // the data partition
 }
 
 type addresses struct {
@@ -141,10 +148,14 @@ type addresses struct {
 
 func (s *server) detail() detail {
 	b := s.box.Box
-	return detail{
+	d := detail{
 		Address: addresses{"tcp://" + b.StreamAddr, "tcp://" + b.BufferedAddr, "http://" + b.HTTPAddr, b.Multicast},
 		Stream:  s.streamDetail(), Capture: s.peers.Get("capture"), Record: s.peers.Get("record"),
 		Recordings: s.files.lock.usable(), Healing: s.healer.snapshot(),
-		Perm: perm.Read(perm.File),
 	}
+	if s.life != nil {
+		r := s.life.perm.Result()
+		d.Disks, d.Perm = s.life.disks.Disks(), &r
+	}
+	return d
 }

@@ -90,7 +90,7 @@ func rigOf(t *testing.T, config, recordings string) (*server, *httptest.Server) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(box, recordings)
+	s := newServer(box, recordings, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	g := run.NewGroup(ctx)
 	for _, p := range s.parts() {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/openvideobox/videobox/appliance/boxd/internal/board"
+	"github.com/openvideobox/videobox/appliance/internal/peers"
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/recording"
 )
@@ -28,33 +29,24 @@ type fileGrowth struct {
 // watchedFiles looks at a recorder's folder. It compares sizes, not times: a
 // box's clock may be set at any moment.
 type watchedFiles struct {
-	dir, folder string
-	sizes       map[string]int64 // nil before the first look
-	last        fileGrowth
-	grew        time.Time
+	dirs  []string
+	name  string           // of the box: files are in dir/name
+	sizes map[string]int64 // by path; nil before the first look
+	last  fileGrowth
+	grew  time.Time
 }
 
-func newWatchedFiles(dir, name string) *watchedFiles {
-	return &watchedFiles{dir: dir, folder: filepath.Join(dir, name)}
+// newWatchedFiles takes a list of directories like PATH.
+func newWatchedFiles(dirs, name string) *watchedFiles {
+	return &watchedFiles{dirs: filepath.SplitList(dirs), name: name}
 }
 
 // look compares with the look before. The files of the first one count as old.
 func (w *watchedFiles) look(now time.Time) fileGrowth {
-	list, err := os.ReadDir(w.folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // nothing has been recorded yet
-	}
 	sizes := map[string]int64{}
-	for _, e := range list {
-		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || !recording.IsRecording(e.Name()) {
-			continue
-		}
-		size := info.Size()
-		sizes[e.Name()] = size
-		if before, known := w.sizes[e.Name()]; w.sizes != nil && size > before && (known || size > 0) {
-			w.last.name, w.last.bytes, w.grew = e.Name(), size, now
-		}
+	var err error
+	for _, dir := range w.dirs {
+		err = errors.Join(err, w.lookIn(filepath.Join(dir, w.name), sizes, now))
 	}
 	if w.grew.IsZero() {
 		w.grew = now
@@ -62,6 +54,37 @@ func (w *watchedFiles) look(now time.Time) fileGrowth {
 	w.sizes = sizes
 	w.last.still, w.last.err = now.Sub(w.grew), err
 	return w.last
+}
+
+// dirIn is where files go now: where record says, else the first place.
+func (w *watchedFiles) dirIn(record peers.Peer) string {
+	said, _ := detailOf(record)["dir"].(string)
+	for _, dir := range w.dirs {
+		if record.OK() && filepath.Dir(said) == filepath.Clean(dir) {
+			return dir
+		}
+	}
+	return w.dirs[0]
+}
+
+// lookIn adds a folder's sizes. One that isn't there holds nothing yet.
+func (w *watchedFiles) lookIn(folder string, sizes map[string]int64, now time.Time) error {
+	list, err := os.ReadDir(folder)
+	for _, e := range list {
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() || !recording.IsRecording(e.Name()) {
+			continue
+		}
+		size, path := info.Size(), filepath.Join(folder, e.Name())
+		sizes[path] = size
+		if before, known := w.sizes[path]; w.sizes != nil && size > before && (known || size > 0) {
+			w.last.name, w.last.bytes, w.grew = e.Name(), size, now
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // recorderGrowing is decided by the files. What record says of itself explains,

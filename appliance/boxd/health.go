@@ -122,7 +122,7 @@ func (h *health) space(record peers.Peer) metrics.Finding {
 		r.Keep = uint64(keep)
 	}
 	r.Rate = max(r.Rate, number(record, "bits_per_second")/8)
-	space, err := board.SpaceOf(h.files.dir)
+	space, err := board.SpaceOf(h.files.dirIn(record))
 	if free := number(record, "releasable_bytes"); free > 0 && err == nil { // record deletes what it may when it needs room
 		space.Free = min(space.Free+uint64(free), space.Total)
 	}

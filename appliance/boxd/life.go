@@ -5,39 +5,53 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/openvideobox/videobox/appliance/boxd/internal/disk"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/perm"
 	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/internal/run"
 )
 
-// life lists what boxd does on an image for as long as it runs, whatever it
-// finds the box to be: these parts go on while the page starts again under
-// another name. Some of them find out what the box is, so they know no Self.
-func life() []part {
-	return nil
+// life is what boxd does on an image for as long as it runs, whatever it finds
+// the box to be: it goes on while the page starts again under another name, and
+// the page shows it. Some of it finds out what the box is, so it knows no Self.
+type life struct {
+	perm  *perm.Task
+	disks *disk.Keeper
+}
+
+// newLife starts what must come before anything writes to /perm.
+func newLife(ctx context.Context) *life {
+	return &life{perm: perm.Start(ctx, slog.Default()), disks: disk.New()}
+}
+
+func (l *life) parts() []part {
+	return []part{
+		{"recording disk", l.disks.Run},
+	}
 }
 
 // run is boxd: the page of the box, and on an image its life.
 func (c cli) run(ctx context.Context) error {
-	perm.Start(ctx, slog.Default()) // before anything writes to /perm
 	g := run.NewGroup(ctx)
+	var l *life // nil where the host isn't an image
 	if c.Name == self.Auto {
-		for _, p := range life() {
+		l = newLife(ctx)
+		for _, p := range l.parts() {
 			g.Go(p.name, p.run)
 		}
 	}
-	g.Go("", c.pages)
+	g.Go("", func(ctx context.Context) error { return c.pages(ctx, l) })
 	return g.Wait()
 }
 
 // pages serves the box's page, anew whenever the box's event has changed.
-func (c cli) pages(ctx context.Context) error {
+func (c cli) pages(ctx context.Context, l *life) error {
 	for {
 		box, err := self.Find(ctx, c.Config, c.Name)
 		if err != nil {
 			return err
 		}
-		err = c.page(ctx, box)
+		err = c.page(ctx, box, l)
 		if !errors.Is(err, self.ErrChanged) {
 			return err
 		}
@@ -46,9 +60,9 @@ func (c cli) pages(ctx context.Context) error {
 }
 
 // page serves the page until the context ends or the event changes.
-func (c cli) page(ctx context.Context, box self.Self) error {
+func (c cli) page(ctx context.Context, box self.Self, l *life) error {
 	g := run.NewGroup(ctx)
-	g.Go("", func(ctx context.Context) error { return serve(ctx, box, c.Recordings, c.HTTP) })
+	g.Go("", func(ctx context.Context) error { return serve(ctx, newServer(box, c.Recordings, l), c.HTTP) })
 	g.Go("", func(ctx context.Context) error {
 		return box.Watch(ctx, c.Config, c.Name, func(self.Self) error { return self.ErrChanged })
 	})

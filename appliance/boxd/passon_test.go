@@ -53,7 +53,7 @@ func TestBitrateIsForThoseWhoMay(t *testing.T) {
 			r.SetBasicAuth("box", c.password)
 		}
 		w := httptest.NewRecorder()
-		bitrate(c.lock, c.capture).ServeHTTP(w, r)
+		passOn(c.lock, "capture", c.capture).ServeHTTP(w, r)
 		ok := w.Code == c.code || c.name == "much too long" && w.Code >= 400
 		if !ok || !strings.Contains(w.Body.String(), c.answer) {
 			t.Errorf("%s: %d %q, want %d %q", c.name, w.Code, w.Body, c.code, c.answer)

@@ -30,7 +30,7 @@ func TestDiskTroubleInTheKernelsLog(t *testing.T) {
 		"3,902,81000,-;mmc1: Card stuck in wrong state! timed out":                       true,
 		"2,903,81000,-;EXT4-fs error (device mmcblk0p4): ext4_find_entry:1463: inode #2": true,
 		"3,904,81000,-;Buffer I/O error on dev sda1, logical block 0, lost async write":  true,
-		"4,905,81000,-;nvme0: I/O 12 QID 1 timeout, aborting":                            false, // "nvme0: … timeout" below
+		"4,905,81000,-;nvme0: I/O 12 QID 1 timeout, aborting":                            true,
 		"4,906,81000,-;nvme0: controller reset":                                          true,
 		"3,907,81000,-;sd 0:0:0:0: [sda] tag#0 FAILED Result: hostbyte=DID_ERROR":        true,
 		"2,908,81000,-;EXT4-fs (mmcblk0p4): Remounting filesystem read-only":             true,
