@@ -21,8 +21,9 @@ import (
 )
 
 // ringSeconds is how much of the stream the ring holds at the highest bitrate
-// that may be asked for, at least. VBV lets a second be no larger than the bitrate says; a quarter
-// more is for packet headers and for PCR and tables.
+// that may be asked for, at least. VBV lets ten seconds be larger than the
+// bitrate says by a tenth; the rest of the quarter is for packet headers, PCR
+// and tables.
 const ringSeconds = 10 * 1.25
 
 // Config is what a capture does.
