@@ -43,6 +43,11 @@ const (
 var (
 	// ErrNone: there is no ext4 superblock here.
 	ErrNone = errors.New("no ext4 file system")
+	// ErrTorn: there is one, but its checksum is wrong. The superblock spans two
+	// sectors of 512 bytes, of which a power cut can leave one new and one old;
+	// neither kernel nor e2fsck take it then, so that not even the journal is
+	// replayed. See Reseal.
+	ErrTorn = errors.New("torn ext4 superblock")
 	// ErrTooSmall: the disk doesn't hold the seed.
 	ErrTooSmall = errors.New("too small for a file system")
 )
@@ -64,7 +69,7 @@ type Super struct {
 func (s Super) Bytes() int64 { return int64(s.Blocks) * s.BlockSize }
 
 // ReadSuper reads the first superblock of the file system that starts at 0. It
-// is ErrNone where there is none, or one whose checksum is wrong.
+// is ErrNone where there is none, and ErrTorn with a wrong checksum.
 func ReadSuper(r io.ReaderAt) (Super, error) { return readSuper(r, superOffset, 0) }
 
 // ReadBackup reads the copy in the second block group, for a file system whose
@@ -98,9 +103,6 @@ func parseSuper(b []byte) (Super, error) {
 	if le.Uint16(b[0x38:]) != magic || logBlock > maxLogBlock {
 		return Super{}, ErrNone
 	}
-	if le.Uint32(b[featROCompat:])&featCsum != 0 && le.Uint32(b[csumOffset:]) != superSum(b) {
-		return Super{}, fmt.Errorf("%w: the superblock's checksum is wrong", ErrNone)
-	}
 	s := Super{
 		Blocks:    uint64(le.Uint32(b[0x04:])),
 		BlockSize: 1024 << logBlock,
@@ -114,6 +116,9 @@ func parseSuper(b []byte) (Super, error) {
 	if s.Blocks == 0 || s.Blocks > 1<<48 {
 		return Super{}, fmt.Errorf("%w: %d blocks", ErrNone, s.Blocks)
 	}
+	if le.Uint32(b[featROCompat:])&featCsum != 0 && le.Uint32(b[csumOffset:]) != superSum(b) {
+		return Super{}, ErrTorn
+	}
 	return s, nil
 }
 
@@ -122,3 +127,25 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // superSum is the checksum over all before it: CRC-32C without the last
 // inversion.
 func superSum(b []byte) uint32 { return ^crc32.Checksum(b[:csumOffset], castagnoli) }
+
+// Reseal gives a torn first superblock the checksum of what it holds. It is good
+// enough for e2fsck, which must run next: both halves were right once, the
+// journal brings most of the newer one, and counts are counted anew.
+func Reseal(d interface {
+	io.ReaderAt
+	Device
+}) error {
+	b := make([]byte, commonBlock) // the least that may be written to any disk
+	if _, err := d.ReadAt(b, 0); err != nil {
+		return err
+	}
+	super := b[superOffset:][:superBytes]
+	if _, err := parseSuper(super); !errors.Is(err, ErrTorn) {
+		return err
+	}
+	le.PutUint32(super[csumOffset:], superSum(super))
+	if _, err := d.WriteAt(b, 0); err != nil {
+		return err
+	}
+	return d.Sync()
+}

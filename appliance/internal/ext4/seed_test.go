@@ -201,17 +201,21 @@ func TestReadSuper(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(b []byte){
-		"none":           func(b []byte) { clear(b) },
-		"wrong checksum": func(b []byte) { b[4]++ },
-		"no blocks":      func(b []byte) { le.PutUint32(b[4:], 0); le.PutUint32(b[csumOffset:], superSum(b)) },
-		"a copy":         func(b []byte) { b[0x5a] = 1; le.PutUint32(b[csumOffset:], superSum(b)) },
-		"huge blocks":    func(b []byte) { b[0x18] = 7; le.PutUint32(b[csumOffset:], superSum(b)) },
+		"none":        func(b []byte) { clear(b) },
+		"no blocks":   func(b []byte) { le.PutUint32(b[4:], 0); le.PutUint32(b[csumOffset:], superSum(b)) },
+		"a copy":      func(b []byte) { b[0x5a] = 1; le.PutUint32(b[csumOffset:], superSum(b)) },
+		"huge blocks": func(b []byte) { b[0x18] = 7; le.PutUint32(b[csumOffset:], superSum(b)) },
 	} {
 		b := bytes.Clone(image[:2*superBytes])
 		change(b[superOffset:])
 		if s, err := ReadSuper(bytes.NewReader(b)); !errors.Is(err, ErrNone) {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}
+	}
+	torn := bytes.Clone(image[:2*superBytes])
+	torn[superOffset+4]++
+	if _, err := ReadSuper(bytes.NewReader(torn)); !errors.Is(err, ErrTorn) {
+		t.Errorf("torn: %v", err)
 	}
 	if _, err := ReadSuper(bytes.NewReader(image[:1500])); !errors.Is(err, ErrNone) {
 		t.Errorf("a cut one: %v", err)
@@ -222,6 +226,34 @@ func TestReadSuper(t *testing.T) {
 	if s, err := ReadSuper(bytes.NewReader(image)); err != nil || !s.Errors {
 		t.Errorf("with errors: %+v, %v", s, err)
 	}
+}
+
+// TestReseal: a superblock of which one sector is from before a change can be
+// repaired, which e2fsck alone refuses.
+func TestReseal(t *testing.T) {
+	f := sparse(t, 64<<20)
+	if err := Make(f, 64<<20, "perm"); err != nil {
+		t.Fatal(err)
+	}
+	old := make([]byte, superBytes)
+	if _, err := f.ReadAt(old, superOffset); err != nil {
+		t.Fatal(err)
+	}
+	if err := Reseal(f); err != nil {
+		t.Fatalf("a whole one: %v", err)
+	}
+	runTool(t, "resize2fs", f.Name())
+	if _, err := f.WriteAt(old[:512], superOffset); err != nil { // now it says the old size
+		t.Fatal(err)
+	}
+	if err := exec.CommandContext(t.Context(), tool(t, "e2fsck"), "-fy", f.Name()).Run(); err == nil {
+		t.Error("e2fsck needs no help")
+	}
+	if err := Reseal(f); err != nil {
+		t.Fatal(err)
+	}
+	_ = exec.CommandContext(t.Context(), tool(t, "e2fsck"), "-fy", f.Name()).Run() // 1: repaired
+	runTool(t, "e2fsck", "-fn", f.Name())
 }
 
 func FuzzReadSuper(f *testing.F) {

@@ -148,3 +148,11 @@ func (l *Log) Flushed(n int) int {
 	}
 	return 0
 }
+
+// End is how long the log's file was after the first n entries.
+func (l *Log) End(n int) int64 {
+	if n == 0 {
+		return piece
+	}
+	return l.Entries[n-1].end
+}

@@ -229,6 +229,11 @@ func (p *preparer) prepare(ctx context.Context) Result {
 func (p *preparer) makeWhole(ctx context.Context, mounted bool) Result {
 	super, err := ext4.ReadSuper(p.part)
 	switch {
+	case errors.Is(err, ext4.ErrTorn) && !mounted:
+		if err := ext4.Reseal(p.part); err != nil {
+			return missing(fmt.Errorf("the card's torn superblock: %w", err))
+		}
+		return p.repair(ctx, mounted)
 	case err != nil && !errors.Is(err, ext4.ErrNone):
 		return missing(fmt.Errorf("the card can't be read: %w", err))
 	case mounted && !super.Errors:
@@ -264,7 +269,7 @@ func (p *preparer) grow() error {
 	if err != nil {
 		return err
 	}
-	if changed {
+	if changed && want.Size > p.size {
 		p.say(fmt.Sprintf("the data partition gets %.1f GB", float64(want.Size)/1e9))
 	}
 	if want.Size > p.size {

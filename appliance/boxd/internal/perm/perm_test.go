@@ -151,10 +151,10 @@ func markErrors(t *testing.T, p *preparer) {
 func TestPrepare(t *testing.T) {
 	grown := []string{"resize partition", "grow"}
 	for name, c := range map[string]struct {
-		withFS, errors bool
-		on             fake
-		state          State
-		did            []string
+		withFS, errors, torn bool
+		on                   fake
+		state                State
+		did                  []string
 	}{
 		"as init left it": {withFS: true, on: fake{kind: "ext4"}, state: Ready, did: grown},
 		"empty, as gok leaves it": {
@@ -181,6 +181,10 @@ func TestPrepare(t *testing.T) {
 			withFS: true, on: fake{bad: 1, checkErr: errors.New("killed")}, state: Missing,
 			did: []string{"mount", "e2fsck -f -p", "mount read-only"},
 		},
+		"torn superblock": {
+			withFS: true, torn: true, on: fake{codes: []int{1}}, state: Repaired,
+			did: append([]string{"e2fsck -f -p", "mount"}, grown...),
+		},
 		"held for a while": {
 			withFS: true, errors: true, on: fake{kind: "ext4", busy: 3, holders: []string{"record"}, codes: []int{0}}, state: Repaired,
 			did: append([]string{"unmount", "e2fsck -f -p", "mount"}, grown...),
@@ -195,6 +199,11 @@ func TestPrepare(t *testing.T) {
 			p.machine = &c.on
 			if c.errors {
 				markErrors(t, p)
+			}
+			if c.torn { // the first sector is from another time than the checksum in the second
+				if _, err := p.part.WriteAt([]byte{1}, 1024+0x34); err != nil {
+					t.Fatal(err)
+				}
 			}
 			r := p.prepare(t.Context())
 			if r.State != c.state || !slices.Equal(c.on.did, c.did) {

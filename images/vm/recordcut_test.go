@@ -1,0 +1,379 @@
+//go:build vm
+
+package vm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sort"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/openvideobox/videobox/images/vm"
+	"github.com/openvideobox/videobox/images/vm/blocklog"
+	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/media"
+	"github.com/openvideobox/videobox/internal/mpegts"
+	"github.com/openvideobox/videobox/internal/recording"
+)
+
+// What a power cut may cost: this, and a stall of the disk in progress.
+const mayLose = time.Second
+
+// frameRate of the box in the virtual machine.
+const frameRate = 10
+
+// seenFrame is when a reader of the stream got a frame.
+type seenFrame struct {
+	at    time.Time
+	frame uint64
+}
+
+// logSize is how long the log of the disk was at a time.
+type logSize struct {
+	at    time.Time
+	bytes int64
+}
+
+// recorded is a run of a box that records, up to the moment its plug was pulled.
+type recorded struct {
+	card, log string
+	sizes     []logSize
+	frames    []seenFrame
+	ts        []byte // the stream's end, from goOn on: what a box records after its next start
+	goOn      uint64 // the first frame of it
+
+	mu      sync.Mutex
+	keeping bool
+}
+
+// afterwards is how much of the stream is kept for going on.
+const afterwards = 4 * time.Second
+
+// Video notes a frame's number.
+func (r *recorded) Video(u media.Unit) {
+	if s, ok := h264.FindStamp(u.Data); ok {
+		r.frames = append(r.frames, seenFrame{time.Now(), s.Frame})
+	}
+}
+
+// Write keeps the stream's end.
+func (r *recorded) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keeping {
+		r.ts = append(r.ts, p...)
+	}
+	return len(p), nil
+}
+
+func (r *recorded) keep() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keeping = true
+}
+
+// Audio is of no interest.
+func (r *recorded) Audio(media.Unit) {}
+
+// record boots a card, lets it record for a while, and pulls the plug.
+func record(t *testing.T, card string, d time.Duration) *recorded {
+	t.Helper()
+	r := &recorded{card: card, log: card + ".log"}
+	b := boot(t, func(c *vm.Config) { c.Image, c.Perm, c.Log = card, nil, r.log })
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", b.Addr(8899))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = mpegts.Demux(io.TeeReader(c, r), r) }()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for until := time.Now().Add(d); time.Now().Before(until); <-poll.C {
+		info, err := os.Stat(r.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(r.sizes); n == 0 || r.sizes[n-1].bytes != info.Size() {
+			r.sizes = append(r.sizes, logSize{time.Now(), info.Size()})
+		}
+	}
+	r.keep()
+	time.Sleep(afterwards) // the machine's time is the wall's
+	b.Stop()
+	c.Close()
+	<-ended
+	r.goOn = r.newest(r.sizes[len(r.sizes)-1].at)
+	return r
+}
+
+// when is the time at which the log had that many bytes.
+func (r *recorded) when(bytes int64) time.Time {
+	i := sort.Search(len(r.sizes), func(i int) bool { return r.sizes[i].bytes >= bytes })
+	return r.sizes[min(i, len(r.sizes)-1)].at
+}
+
+// newest is the newest frame that a reader had at that time.
+func (r *recorded) newest(at time.Time) uint64 {
+	i := sort.Search(len(r.frames), func(i int) bool { return r.frames[i].at.After(at) })
+	if i == 0 {
+		return 0
+	}
+	return r.frames[i-1].frame
+}
+
+// outcome is what a cut left of a recording.
+type outcome struct {
+	files int
+	last  uint64 // frame
+}
+
+// look starts recording in a mounted /perm, as record does after a power cut,
+// and checks all of it: each file plays from its first to its last packet, and
+// the index agrees with it.
+func (r *recorded) look(ctx context.Context, perm string, deep bool) (o outcome, err error) {
+	dirs, err := filepath.Glob(filepath.Join(perm, "recordings", "*"))
+	if err != nil || len(dirs) == 0 {
+		return o, err
+	}
+	cfg := recording.Config{Dir: filepath.Join(perm, "recordings"), Name: filepath.Base(dirs[0]), Log: slog.New(slog.DiscardHandler)}
+	rec, err := recording.New(cfg)
+	if err != nil {
+		return o, err
+	}
+	if _, err := rec.Write(r.ts); err != nil {
+		return o, err
+	}
+	if err := rec.Close(); err != nil {
+		return o, err
+	}
+	entries, err := recording.List(recording.Disk{}, cfg.Dir, cfg.Name)
+	if err != nil {
+		return o, err
+	}
+	wentOn := false
+	for _, e := range entries {
+		last, err := checkFile(ctx, filepath.Join(dirs[0], e.File), e, deep)
+		if err != nil {
+			return o, fmt.Errorf("%s, %d bytes: %w", e.File, e.Bytes, err)
+		}
+		if e.StartFrame > r.goOn {
+			wentOn = true
+			continue
+		}
+		o.last = max(o.last, last)
+		o.files++
+	}
+	if !wentOn {
+		return o, errors.New("recording did not go on in a new file")
+	}
+	return o, nil
+}
+
+// checkFile plays a file and compares it with its line of the index.
+func checkFile(ctx context.Context, file string, e recording.Entry, deep bool) (uint64, error) {
+	last, err := play(file)
+	if err != nil {
+		return 0, err
+	}
+	if e.Open || e.EndFrame != last {
+		return 0, fmt.Errorf("ends with frame %d, the index says %d, open: %v", last, e.EndFrame, e.Open)
+	}
+	if !deep {
+		return last, nil
+	}
+	out, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-xerror", "-nostdin", "-i", file, "-map", "0", "-f", "null", "-").CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("ffmpeg: %w: %.300s", err, out)
+	}
+	return last, nil
+}
+
+// lastFrame keeps the number of the last frame and whether the first was one to
+// start with.
+type lastFrame struct {
+	frames int
+	last   uint64
+	key    bool
+}
+
+func (l *lastFrame) Video(u media.Unit) {
+	if l.frames == 0 {
+		l.key = u.Key
+	}
+	l.frames++
+	if s, ok := h264.FindStamp(u.Data); ok {
+		l.last = s.Frame
+	}
+}
+
+func (l *lastFrame) Audio(media.Unit) {}
+
+// play reads a file as a player does and says its last frame.
+func play(name string) (uint64, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var l lastFrame
+	if err := mpegts.Demux(f, &l); err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("demux: %w", err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return 0, err
+	}
+	p := mpegts.NewProbe()
+	if _, err := io.Copy(p, f); err != nil {
+		return 0, err
+	}
+	r := p.Report()
+	if !l.key || l.frames == 0 || r.Continuity != 0 || r.SyncLosses != 0 || r.MissingFrames != 0 {
+		return 0, fmt.Errorf("doesn't play: key %v, %d frames, %v", l.key, l.frames, r)
+	}
+	return l.last, nil
+}
+
+// mounted mounts a file system for f.
+func mounted(name string, f func(dir string) error) (err error) {
+	dir := name + ".mnt"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if out, err := exec.Command("mount", "-o", "loop,noatime", name, dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("mount: %w: %s", err, out)
+	}
+	defer func() {
+		if out, uerr := exec.Command("umount", dir).CombinedOutput(); uerr != nil {
+			err = errors.Join(err, fmt.Errorf("umount: %w: %s", uerr, out))
+		}
+	}()
+	return f(dir)
+}
+
+// tearIndex cuts the end off the index, as a power cut can leave it.
+func tearIndex(perm string, r *rand.Rand) error {
+	list, err := filepath.Glob(filepath.Join(perm, "recordings", "*", "*.jsonl"))
+	if err != nil {
+		return err
+	}
+	for _, name := range list {
+		info, err := os.Stat(name)
+		if err != nil {
+			return err
+		}
+		if err := os.Truncate(name, info.Size()-min(info.Size(), r.Int64N(400))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordCuts replays n power cuts of a recording. It skips what lies before the
+// first file, and checks loss, files and index. Torn also tears the index.
+func (r *recorded) recordCuts(t *testing.T, n int, torn bool) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: mounts")
+	}
+	p := permOf(t, r.card)
+	info, err := os.Stat(r.card)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCuts(t, r.card, r.log, blocklog.Window{Start: p.Start, Size: info.Size() - p.Start})
+	// Three seconds on, the first file is there.
+	from := c.log.At(r.sizes[0].bytes)
+	for from < len(c.log.Entries) && r.when(c.log.End(from+1)).Before(r.frames[0].at.Add(3*time.Second)) {
+		from++
+	}
+	to := c.log.At(r.sizes[len(r.sizes)-1].bytes)
+	if from >= to-10 {
+		t.Fatalf("the log has %d entries, of which %d are before the first file", to, from)
+	}
+	rnd := rand.New(rand.NewPCG(9, uint64(n)))
+	var losses []float64
+	bad := 0
+	for i, at := range points(to-from, n) {
+		loss, err := r.oneCut(t, c, from+at, uint64(i), torn && i%2 == 0, rnd)
+		if err != nil {
+			if bad++; bad < 10 {
+				t.Errorf("cut at %d of %d, seed %d: %v", from+at, to, i, err)
+			}
+			continue
+		}
+		losses = append(losses, loss)
+	}
+	slices.Sort(losses)
+	if len(losses) == 0 {
+		t.Fatal("nothing was replayed")
+	}
+	t.Logf("%d cuts, %d faulty; lost: median %.1f s, 99 %% %.1f s, most %.1f s", n, bad,
+		losses[len(losses)/2], losses[len(losses)*99/100], losses[len(losses)-1])
+}
+
+// oneCut is how many seconds of the stream a cut has cost.
+func (r *recorded) oneCut(t *testing.T, c *cuts, at int, seed uint64, torn bool, rnd *rand.Rand) (float64, error) {
+	name := c.cut(t, at, seed)
+	if _, err := repairPerm(t.Context(), name); err != nil {
+		return 0, err
+	}
+	var o outcome
+	err := mounted(name, func(dir string) (err error) {
+		if torn {
+			if err := tearIndex(dir, rnd); err != nil {
+				return err
+			}
+		}
+		o, err = r.look(t.Context(), dir, seed%20 == 0)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	cut, flushed := r.when(c.log.End(at)), r.when(c.log.End(c.log.Flushed(at)))
+	stall := max(0, cut.Sub(flushed)-recording.DefaultFlush)
+	want := r.newest(cut.Add(-mayLose - stall))
+	now := r.newest(cut)
+	loss := (float64(now) - float64(o.last)) / frameRate
+	if o.last < want {
+		return loss, fmt.Errorf("the last of %d files ends with frame %d, %.1f s before the cut; the disk had stalled for %v", o.files, o.last, loss, stall)
+	}
+	return max(loss, 0), nil
+}
+
+// TestShortRecordCut: power cuts of one recording run.
+func TestShortRecordCut(t *testing.T) {
+	perm, err := vm.BoxPerm("secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := record(t, newCard(t, t.TempDir(), imageBytes(t), perm), 20*time.Second)
+	r.recordCuts(t, 60, false)
+}
+
+// TestDrillRecordCut: a thousand, and with a torn index.
+func TestDrillRecordCut(t *testing.T) {
+	perm, err := vm.BoxPerm("secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := record(t, newCard(t, t.TempDir(), imageBytes(t), perm), 60*time.Second)
+	r.recordCuts(t, 1000, false)
+	r.recordCuts(t, 200, true)
+}
