@@ -76,7 +76,12 @@ func (f *files) list(w http.ResponseWriter, r *http.Request) {
 	}
 	slices.Reverse(entries) // newest first
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = page.ExecuteTemplate(w, "recordings.html", map[string]any{"Name": f.name, "Recordings": entries})
+	data := map[string]any{"Name": f.name, "Recordings": entries}
+	if len(entries) > 0 { // the form starts with what there is
+		const form = "2006-01-02T15:04:05"
+		data["From"], data["To"] = entries[0].Start.UTC().Format(form), entries[0].End.UTC().Format(form)
+	}
+	_ = page.ExecuteTemplate(w, "recordings.html", data)
 }
 
 func wantsHTML(r *http.Request) bool {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"iter"
 	"net"
 	"net/http"
 	"strings"
@@ -256,10 +257,30 @@ func missing(e recording.Entry) (lines []string) {
 		}
 		lines = append(lines, fmt.Sprintf("%s: %.1f s, %s", g.Start.UTC().Format("15:04:05"), g.End.Sub(g.Start).Seconds(), g.Cause))
 	}
+	for kind, d := range spanLengths(e.Spans) {
+		lines = append(lines, fmt.Sprintf("%s for %s", kind, length(d)))
+	}
 	if e.ContinuityErrors > 0 {
 		lines = append(lines, fmt.Sprintf("%d continuity errors", e.ContinuityErrors))
 	}
 	return lines
+}
+
+// spanLengths are by kind, in a fixed order.
+func spanLengths(spans []recording.Span) iter.Seq2[string, time.Duration] {
+	return func(yield func(string, time.Duration) bool) {
+		for _, kind := range []string{recording.NoSignal, recording.Black, recording.Frozen, recording.Silent} {
+			var sum time.Duration
+			for _, s := range spans {
+				if s.Kind == kind {
+					sum += s.End.Sub(s.Start)
+				}
+			}
+			if sum >= time.Second && !yield(kind, sum) {
+				return
+			}
+		}
+	}
 }
 
 // length writes a time span as people say it.
