@@ -132,7 +132,7 @@ func box(t *testing.T, handler http.HandlerFunc) (*remedy, *[]string, *drivertes
 		t.Fatal(err)
 	}
 	var did []string
-	fs := drivertest.NewSysfs(t)
+	fs := drivertest.NewSysfs(t.TempDir())
 	return &remedy{
 		box: b, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 		capture: func() peers.Peer {
@@ -149,8 +149,8 @@ func box(t *testing.T, handler http.HandlerFunc) (*remedy, *[]string, *drivertes
 		isChild: func(pid int, program, command string) bool {
 			return pid == 77 && program == "capture" && command == "worker"
 		},
-		usb: usb.Root{Sys: fs.Sys, Dev: fs.Dev, Reset: func(node string) error {
-			did = append(did, "reset "+strings.TrimPrefix(node, fs.Dev))
+		usb: usb.Root{Sys: fs.Sys, Dev: "/dev", Reset: func(node string) error {
+			did = append(did, "reset "+strings.TrimPrefix(node, "/dev"))
 			return nil
 		}},
 		restart: restart.System(),

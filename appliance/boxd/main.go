@@ -17,7 +17,7 @@ box credentials, /recordings/.
 type cli struct {
 	Config     string `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
 	Name       string `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
-	Recordings string `default:"/perm/recordings" placeholder:"DIR" help:"Where record puts its files."`
+	Recordings string `default:"/perm/recordings" placeholder:"DIR" help:"Where record puts its files; several places as in PATH, the first is where it does without a disk."`
 	HTTP       string `name:"http" placeholder:"HOST:PORT" help:"Where to serve instead of the event's address."`
 }
 
