@@ -7,6 +7,7 @@ import (
 
 	"github.com/openvideobox/videobox/appliance/boxd/internal/disk"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/perm"
+	"github.com/openvideobox/videobox/appliance/boxd/internal/timesync"
 	"github.com/openvideobox/videobox/appliance/internal/peers"
 	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/appliance/internal/watch"
@@ -53,6 +54,9 @@ func newServer(box self.Self, recordings string, l *life) *server {
 	s.files = &files{dirs: filepath.SplitList(recordings), name: box.Box.Name, lock: newLock(box.Event.Secrets.Box)}
 	s.proxy = &proxy{addr: box.StreamAddr(), room: make(chan struct{}, maxProxied)}
 	s.reporter.SetDetail(func() any { return s.detail() })
+	if l != nil {
+		s.keptBy(l.time)
+	}
 	return s
 }
 
@@ -72,6 +76,14 @@ func serve(ctx context.Context, s *server, addr string) error {
 		g.Go(p.name, p.run)
 	}
 	return g.Wait()
+}
+
+// keptBy says who keeps the box's clock, by the servers of its event.
+func (s *server) keptBy(t *timesync.Sync) {
+	t.SetEvent(s.box.Event.Time)
+	if err := s.reporter.Register(t); err != nil {
+		panic(err) // a name is taken: a mistake in this program
+	}
 }
 
 // part is something that boxd does beside serving its page. It runs until the
@@ -129,14 +141,15 @@ func guarded(h http.Handler) http.Handler {
 
 // detail is boxd's part of its status.
 type detail struct {
-	Address    addresses    `json:"address"`
-	Stream     streamDetail `json:"stream"`
-	Capture    peers.Peer   `json:"capture"`
-	Record     peers.Peer   `json:"record"`
-	Recordings bool         `json:"recordings"`        // can be fetched: credentials are set
-	Healing    *healing     `json:"healing,omitempty"` // the last step, if there was any
-	Disks      []disk.Disk  `json:"disks,omitempty"`   // beside the one that the box started from
-	Perm       *perm.Result `json:"perm,omitempty"`    // the data partition
+	Address    addresses        `json:"address"`
+	Stream     streamDetail     `json:"stream"`
+	Capture    peers.Peer       `json:"capture"`
+	Record     peers.Peer       `json:"record"`
+	Recordings bool             `json:"recordings"`        // can be fetched: credentials are set
+	Healing    *healing         `json:"healing,omitempty"` // the last step, if there was any
+	Disks      []disk.Disk      `json:"disks,omitempty"`   // beside the one that the box started from
+	Perm       *perm.Result     `json:"perm,omitempty"`    // the data partition
+	Clock      *timesync.Status `json:"clock,omitempty"`   // on a box
 }
 
 type addresses struct {
@@ -155,7 +168,7 @@ func (s *server) detail() detail {
 	}
 	if s.life != nil {
 		r := s.life.perm.Result()
-		d.Disks, d.Perm = s.life.disks.Disks(), &r
+		d.Disks, d.Perm, d.Clock = s.life.disks.Disks(), &r, s.life.time.Status()
 	}
 	return d
 }

@@ -90,6 +90,11 @@ func (h *health) see() scene {
 	}
 	v.disk = h.space(v.record)
 	v.clock = judgeClock(v.stream)
+	if s.life != nil {
+		if t := s.life.time.Status(); t != nil {
+			v.clock = t.Finding()
+		}
+	}
 	v.network = h.network()
 	return v
 }

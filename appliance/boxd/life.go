@@ -7,6 +7,8 @@ import (
 
 	"github.com/openvideobox/videobox/appliance/boxd/internal/disk"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/perm"
+	"github.com/openvideobox/videobox/appliance/boxd/internal/timesync"
+	"github.com/openvideobox/videobox/appliance/internal/restart"
 	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/internal/run"
 )
@@ -17,16 +19,21 @@ import (
 type life struct {
 	perm  *perm.Task
 	disks *disk.Keeper
+	time  *timesync.Sync
 }
 
 // newLife starts what must come before anything writes to /perm.
-func newLife(ctx context.Context) *life {
-	return &life{perm: perm.Start(ctx, slog.Default()), disks: disk.New()}
+func newLife(ctx context.Context, t timesync.Config) (*life, error) {
+	l := &life{perm: perm.Start(ctx, slog.Default()), disks: disk.New()}
+	var err error
+	l.time, err = timesync.New(t)
+	return l, err
 }
 
 func (l *life) parts() []part {
 	return []part{
 		{"recording disk", l.disks.Run},
+		{"time", l.time.Run},
 	}
 }
 
@@ -34,8 +41,11 @@ func (l *life) parts() []part {
 func (c cli) run(ctx context.Context) error {
 	g := run.NewGroup(ctx)
 	var l *life // nil where the host isn't an image
-	if c.Name == self.Auto {
-		l = newLife(ctx)
+	if c.Name == self.Auto || restart.IsBox("/") {
+		var err error
+		if l, err = newLife(ctx, timesync.Config{Pool: c.TimePool, Poll: c.TimePoll}); err != nil {
+			return err
+		}
 		for _, p := range l.parts() {
 			g.Go(p.name, p.run)
 		}

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/alecthomas/kong"
 
 	"github.com/openvideobox/videobox/internal/run"
@@ -19,6 +21,9 @@ type cli struct {
 	Name       string `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
 	Recordings string `default:"/perm/recordings" placeholder:"DIR" help:"Where record puts its files; several places as in PATH, the first is where it does without a disk."`
 	HTTP       string `name:"http" placeholder:"HOST:PORT" help:"Where to serve instead of the event's address."`
+
+	TimePool []string      `placeholder:"HOST" help:"Time servers where neither the event nor DHCP names any. Default: 0 to 3.debian.pool.ntp.org."`
+	TimePoll time.Duration `default:"16s" help:"How often each time server is asked; more often where there are fewer than four."`
 }
 
 func main() {
