@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -103,22 +104,26 @@ func newBox(t *testing.T, ts []byte) *box {
 // started runs the program until the returned function is called.
 func started(t *testing.T, b *box, dir string) (status string, stop func()) {
 	t.Helper()
+	return startedWith(t, options{
+		name: "box1", room: "demo", role: "camera",
+		stream: b.newest.Addr().String(), buffered: b.buffered.Addr().String(), captureAddr: "127.0.0.1:1",
+		recording: recording.Config{Dir: dir, Name: "box1", Segment: 5 * time.Second},
+	})
+}
+
+// startedWith chooses a port for the status.
+func startedWith(t *testing.T, o options) (status string, stop func()) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	status = l.Addr().String()
+	o.status = l.Addr().String()
 	l.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() {
-		done <- record(ctx, options{
-			name: "box1", room: "demo", role: "camera",
-			stream: b.newest.Addr().String(), buffered: b.buffered.Addr().String(), status: status, captureAddr: "127.0.0.1:1",
-			recording: recording.Config{Dir: dir, Name: "box1", Segment: 5 * time.Second},
-		})
-	}()
-	return status, func() {
+	go func() { done <- record(ctx, o) }()
+	return o.status, func() {
 		t.Helper()
 		cancel()
 		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
@@ -126,6 +131,19 @@ func started(t *testing.T, b *box, dir string) (status string, stop func()) {
 		}
 		http.DefaultClient.CloseIdleConnections()
 	}
+}
+
+// statusOf is the recorder's own part of the program's status.
+func statusOf(t *testing.T, m metrics.Status) (s recording.Status) {
+	t.Helper()
+	raw, err := json.Marshal(m.Detail)
+	if err == nil {
+		err = json.Unmarshal(raw, &s)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // until waits for the status to become so.
