@@ -30,6 +30,7 @@ type cli struct {
 	Size     string        `default:"320x240" placeholder:"WxH" help:"Size of that file's picture. Default: 320x240."`
 	Interval time.Duration `default:"500ms" help:"Time between two pictures."`
 	Screens  bool          `default:"true" negatable:"" help:"Draw on the screens that are found; --no-screens: only into the file."`
+	Panel    string        `default:"auto" placeholder:"NAME" help:"SPI panel: auto (what /perm/panel says, else the board's), none, or a name of hardware/panels.yaml."`
 	Status   string        `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
 }
 
@@ -47,7 +48,10 @@ func (c cli) run(ctx context.Context) error {
 	if c.Interval < 50*time.Millisecond {
 		return fmt.Errorf("interval %v: use at least 50ms", c.Interval)
 	}
-	kinds := c.kinds(size)
+	kinds, err := c.kinds(size)
+	if err != nil {
+		return err
+	}
 	if len(kinds) == 0 {
 		return fmt.Errorf("nothing to draw on: give --out, or leave --no-screens out")
 	}
@@ -66,14 +70,19 @@ func (c cli) run(ctx context.Context) error {
 }
 
 // kinds is what is drawn on.
-func (c cli) kinds(size image.Point) (list []kind) {
+func (c cli) kinds(size image.Point) (list []kind, err error) {
 	if c.Out != "" {
 		list = append(list, filePanel(c.Out, size))
 	}
-	if c.Screens {
-		list = append(list, framebuffers)
+	if !c.Screens {
+		return list, nil
 	}
-	return list
+	list = append(list, framebuffers, serials)
+	panel, ok, err := choosePanel(c.Panel, panelFile, boardModel())
+	if ok {
+		list = append(list, spiPanel(panel, "/dev"))
+	}
+	return list, err
 }
 
 func parseSize(s string) (image.Point, error) {

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/openvideobox/videobox/display/fb"
 	"github.com/openvideobox/videobox/display/screen"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/metrics"
@@ -32,8 +31,6 @@ type kind struct {
 	list func() []string
 	open func(name string) (panel, error)
 }
-
-var framebuffers = kind{"device", fb.List, func(name string) (panel, error) { return fb.Open(name) }}
 
 // rescan is how often new screens are looked for, and those that failed are
 // opened again.

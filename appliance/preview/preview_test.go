@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"image"
 	"image/png"
 	"io"
@@ -17,12 +18,16 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"periph.io/x/conn/v3/gpio"
+	"periph.io/x/conn/v3/spi/spitest"
 
 	"github.com/openvideobox/videobox/appliance/internal/boxtest"
 	"github.com/openvideobox/videobox/appliance/internal/peers"
 	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/appliance/internal/watch"
 	"github.com/openvideobox/videobox/display/screen"
+	"github.com/openvideobox/videobox/display/tft"
+	"github.com/openvideobox/videobox/hardware"
 	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/metrics"
@@ -311,8 +316,71 @@ func TestParseSize(t *testing.T) {
 }
 
 func TestNothingToDrawOnIsSaid(t *testing.T) {
-	err := cli{Size: "320x240", Interval: time.Second}.run(t.Context())
+	err := cli{Size: "320x240", Interval: time.Second, Panel: "auto"}.run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "--out") {
 		t.Error(err)
+	}
+}
+
+func TestChoosePanel(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "panel")
+	choose := func(name, model string) string {
+		p, ok, err := choosePanel(name, file, model)
+		if err != nil || !ok {
+			return fmt.Sprint(err)
+		}
+		return p.Name
+	}
+	const pi = "Raspberry Pi 4 Model B Rev 1.4"
+	for _, c := range []struct{ name, model, written, want string }{
+		{"auto", pi, "", "waveshare-2inch"}, {"none", pi, "", "<nil>"}, {"auto", "a PC", "", "<nil>"},
+		{"adafruit-1.14", "a PC", "", "adafruit-1.14"}, {"auto", pi, "waveshare-1.3inch\n", "waveshare-1.3inch"}, {"auto", pi, "none\n", "<nil>"},
+	} {
+		os.Remove(file)
+		if c.written != "" {
+			if err := os.WriteFile(file, []byte(c.written), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := choose(c.name, c.model); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+	if got := choose("other", pi); !strings.Contains(got, "known are waveshare-2inch") {
+		t.Error(got)
+	}
+}
+
+// pin is a line that leads nowhere.
+type pin struct{ gpio.PinIO }
+
+func (pin) Out(gpio.Level) error { return nil }
+
+// Every panel of the profiles is one that the driver takes.
+func TestProfilesFitTheDriver(t *testing.T) {
+	for _, p := range hardware.Panels() {
+		d, err := tft.New(spitest.NewRecordRaw(io.Discard), tft.Lines{Data: pin{gpio.INVALID}}, panelConfig(p), func(time.Duration) {})
+		if err != nil {
+			t.Errorf("%s: %v", p.Name, err)
+			continue
+		}
+		if s := d.Size(); s.X < screen.MinWidth || s.Y < screen.MinHeight {
+			t.Errorf("%s: %v is smaller than what can be drawn", p.Name, s)
+		}
+	}
+}
+
+func TestPanelIsThereWhenItsBusIs(t *testing.T) {
+	p, _ := hardware.PanelNamed("waveshare-2inch")
+	dir := t.TempDir()
+	k := spiPanel(p, dir)
+	if got := k.list(); got != nil {
+		t.Error(got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "spidev0.0"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := k.list(); !slices.Equal(got, []string{"waveshare-2inch"}) {
+		t.Error(got)
 	}
 }
