@@ -239,6 +239,20 @@ var modules = []Notice{
 		Text:      "BSD-3-Clause-Google",
 	},
 	{
+		module: "periph.io/x/conn/v3", Name: "periph.io/x/conn/v3", Licence: "Apache-2.0",
+		Source:    "https://pkg.go.dev/periph.io/x/conn/v3",
+		Use:       "panels: SPI and GPIO",
+		Copyright: "Copyright 2016 The Periph Authors. All rights reserved.",
+		Text:      "Apache-2.0",
+	},
+	{
+		module: "periph.io/x/host/v3", Name: "periph.io/x/host/v3", Licence: "Apache-2.0",
+		Source:    "https://pkg.go.dev/periph.io/x/host/v3",
+		Use:       "panels: drivers for SPI and GPIO",
+		Copyright: "Copyright 2016 The Periph Authors. All rights reserved.",
+		Text:      "Apache-2.0",
+	},
+	{
 		module: "rsc.io/qr", Name: "rsc.io/qr", Licence: "BSD-3-Clause",
 		Source:    "https://pkg.go.dev/rsc.io/qr",
 		Use:       "the box's screen: QR code",
