@@ -205,7 +205,9 @@ func (d *Discipline) judge(now int64, i int) {
 	}
 	all := make([]estimate, len(d.sources))
 	for k, s := range d.sources {
-		all[k] = s.fit(now, d.line, d.prior)
+		if now-s.answer <= int64(window) { // what was said before that counts no more than a guess
+			all[k] = s.fit(now, d.line, d.prior)
+		}
 		s.now = all[k]
 	}
 	honest := d.elect(all)
