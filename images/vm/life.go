@@ -55,6 +55,7 @@ func (m *Machine) boot(ctx context.Context) (*life, error) {
 		l.process.Stop()
 		return nil, errors.Join(err, l.end())
 	}
+	hurry(l.process.Pid())
 	return l, nil
 }
 

@@ -48,8 +48,14 @@ func TestPattern(t *testing.T) {
 	t.Run("parent", func(t *testing.T) { testParentStops(t, c) })
 }
 
-// pictures decodes the video of ts and calls f for each frame.
+// pictures decodes the 1280x720 video of ts and calls f for each frame.
 func pictures(t *testing.T, ts []byte, f func(i int, p *media.Frame)) {
+	t.Helper()
+	picturesOf(t, ts, media.NewFrame(1280, 720), f)
+}
+
+// picturesOf does so for video of p's size, which it uses for each frame.
+func picturesOf(t *testing.T, ts []byte, p *media.Frame, f func(i int, p *media.Frame)) {
 	t.Helper()
 	cmd := exec.Command("ffmpeg", "-v", "error", "-nostdin", "-i", "pipe:0", "-map", "0:v", "-vsync", "passthrough", "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1")
 	cmd.Stdin = bytes.NewReader(ts)
@@ -61,7 +67,6 @@ func pictures(t *testing.T, ts []byte, f func(i int, p *media.Frame)) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := media.NewFrame(1280, 720)
 	for i := 0; ; i++ {
 		for _, plane := range [][]byte{p.Y, p.U, p.V} {
 			_, err = io.ReadFull(out, plane)
