@@ -205,39 +205,62 @@ func (s *Source) stream(ctx context.Context, p PCM, is shape, sink Sink) error {
 
 // timeline gives samples their time by counting them. A read is late by the
 // scheduler's whim but never early, so the smallest lag of the last seconds is
-// the true one.
+// the true one. A large lag of every read for half a second is none of that, as
+// each read takes all there is: samples were lost, and those that follow must not
+// be taken for old ones.
 type timeline struct {
 	count       int64 // samples so far
 	base        int64 // UTC ns of sample 0
 	least, next int64 // smallest lag seen in this window and in the one before
 	until       int64 // sample at which the window ends
+
+	recent      int64 // smallest lag of the last half second
+	recentUntil int64 // sample at which that ends
 }
 
 // window is how long the smallest lag counts: at 100 ppm of drift it goes wrong
 // by half a millisecond meanwhile.
 const window = 5 * media.SampleRate
 
+const (
+	recently = media.SampleRate / 2
+	lost     = 40_000_000 // ns of lag: four periods
+)
+
 // place takes n samples that were read at now and gives the time of the first.
 func (t *timeline) place(n int, now int64) int64 {
 	if t.base == 0 {
 		t.base = now - media.SampleTime(int64(n))
 		t.next = 1 << 62
-		t.least = t.next
-		t.until = window
+		t.least, t.recent = t.next, t.next
+		t.until, t.recentUntil = window, recently
 	}
 	first := t.base + media.SampleTime(t.count)
 	t.count += int64(n)
 	lag := now - (t.base + media.SampleTime(t.count))
-	t.next = min(t.next, lag)
+	t.next, t.recent = min(t.next, lag), min(t.recent, lag)
 	if lag < 0 { // earlier than ever: time stamps must not run ahead of the clock
 		t.base += lag
 		first += lag
-		t.least, t.next = t.least-lag, 0
+		t.least, t.next, t.recent = t.least-lag, 0, 0
+	}
+	if t.count >= t.recentUntil {
+		t.jump()
 	}
 	if t.count >= t.until {
 		t.turn()
 	}
 	return first
+}
+
+// jump ends half a second: what was lost in it is left out.
+func (t *timeline) jump() {
+	if t.recent > lost {
+		t.base += t.recent
+		t.least, t.next = 1<<62, 1<<62
+		t.until = t.count + window
+	}
+	t.recent, t.recentUntil = 1<<62, t.count+recently
 }
 
 // turn ends a window: what all of its reads were late by was no lateness.

@@ -259,6 +259,29 @@ func TestTimelineSurvivesJitterAndLoss(t *testing.T) {
 	}
 }
 
+// TestTimelineFollowsLossAtOnce: a busy machine loses samples again and again,
+// and what comes between must be heard in its place.
+func TestTimelineFollowsLossAtOnce(t *testing.T) {
+	var tl timeline
+	lost, since, right := int64(0), 0, 0
+	for i := int64(1); i <= 3000; i++ { // half a minute, 10 ms each
+		if since++; i%200 == 0 { // 100 ms are lost every two seconds
+			lost, since = lost+4800, 0
+		}
+		truth := began + media.SampleTime(i*480+lost)
+		at := tl.place(480, truth+i*7919%30*1e6)
+		off := at - (truth - media.SampleTime(480))
+		if off < 5e6 && off > -5e6 {
+			right++
+		} else if since > 110 {
+			t.Fatalf("a second after a loss time stamps are off by %d ms", off/1e6)
+		}
+	}
+	if right < 1500 {
+		t.Errorf("%d of 3000 blocks in their place", right)
+	}
+}
+
 func TestCardOfTheSameStick(t *testing.T) {
 	sys := t.TempDir()
 	dev := filepath.Join(sys, "devices/usb1/1-1")
