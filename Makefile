@@ -70,7 +70,7 @@ vm-ready:
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "gofmt would change these"; exit 1; }
 	go vet ./...
-	go vet -tags vm ./images/vm
+	go vet -tags vm ./images/vm ./internal/e2e
 	go tool staticcheck ./...
 	go tool staticcheck -tags vm ./images/vm
 
@@ -85,7 +85,7 @@ bench: build ## benchmarks, with exact latency, cost and comparison figures
 	BENCH=1 go test -count=1 -v -timeout 5m -run 'TestLatency|TestMemory' ./appliance/capture
 	BENCH=1 go test -count=1 -v -timeout 30m -run 'TestFilm/^(latency|cost)$$' ./internal/e2e
 
-drill: build image ## long runs of what make test does shortly, each at most DRILLTIME
+drill: build image vm-ready ## long runs of what make test does shortly, each at most DRILLTIME
 	@go run ./internal/demo deps --vm
 	DRILL=1 go test -count=1 -v -timeout 60m -run Drill ./appliance/...
 	DRILL=1 go test -count=1 -v -timeout 60m ./internal/e2e

@@ -107,7 +107,7 @@ type watched struct {
 	sounds  int
 }
 
-const enough = 15 // keyframes with different numbers, one a second
+const enough = 20 // keyframes with different numbers, one a second
 
 func (w *watched) Video(u media.Unit) {
 	if !u.Key || w.decoder.Decode(u.Data, w.frame) != nil {
@@ -162,12 +162,13 @@ func (b box) checkStream(ctx context.Context, t *testing.T) {
 		t.Error("no access unit of sound")
 	}
 	t.Logf("pictures %v, %v after the stick sent them", w.numbers, w.delays)
-	seconds, n := len(w.delays), beeps(ctx, t, path)
-	t.Logf("%d beeps in about %d s", n, seconds)
-	// The stick beeps each second, but while the guest has too little CPU capture
-	// sends silence in place of sound that comes too late.
-	if n == 0 {
-		t.Errorf("no beep in about %d s", seconds)
+	// The stick beeps each second. Where the host gives the guest less CPU than
+	// real time takes, QEMU drops what the guest does not fetch, so a part of
+	// them is enough; a quiet host hears nearly all.
+	n := beeps(ctx, t, path)
+	t.Logf("%d beeps while %d pictures of different seconds came", n, len(w.numbers))
+	if n == 0 && ctx.Err() == nil {
+		t.Error("no beep of the stick's in the sound")
 	}
 }
 

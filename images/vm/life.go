@@ -55,7 +55,6 @@ func (m *Machine) boot(ctx context.Context) (*life, error) {
 		l.process.Stop()
 		return nil, errors.Join(err, l.end())
 	}
-	hurry(l.process.Pid())
 	return l, nil
 }
 

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -31,6 +32,13 @@ func TestDrillMachines(t *testing.T) {
 		}
 		return nil
 	})
+	eventually(t, 2*time.Minute, "the stick's picture is in the mix", func() error {
+		ts, err := watch(t.Context(), "tcp://"+c.hostPort(portMixer), 3*time.Second)
+		if err == nil && len(stickPictures(t, ts)) == 0 {
+			err = errors.New("none there")
+		}
+		return err
+	})
 	from := b.currentTime(t)
 	ts, err := watch(t.Context(), "tcp://"+c.hostPort(portMixer), 15*time.Second)
 	if err != nil {
@@ -42,19 +50,24 @@ func TestDrillMachines(t *testing.T) {
 		t.Logf("the browser's video moved %.1f s in 15 s", moved)
 	}
 	b.screenshot(t, "machines")
+	n := len(stickPictures(t, ts))
+	t.Logf("%d different pictures of the slides' stick in 15 s of the mix", n)
+	if n < 10 {
+		t.Errorf("the stick's picture does not move in the mix: %d different ones in 15 s", n)
+	}
+}
+
+// stickPictures are the numbers of the pictures of the slides' stick in the mix.
+func stickPictures(t *testing.T, ts []byte) map[int64]bool {
+	t.Helper()
 	slides := picture.Rect{X: 6, Y: 6, W: 512, H: 288} // half of bigRect
 	numbers := map[int64]bool{}
-	frames := 0
 	picturesOf(t, ts, media.NewFrame(640, 360), func(_ int, p *media.Frame) {
-		frames++
 		if n, err := picture.ReadNumber(p, slides); err == nil {
 			numbers[n] = true
 		}
 	})
-	t.Logf("%d frames mixed, %d different pictures of the slides' stick", frames, len(numbers))
-	if len(numbers) < 15 {
-		t.Errorf("the stick's picture does not move in the mix: %d different ones in %d frames", len(numbers), frames)
-	}
+	return numbers
 }
 
 // boxesSend asks the mixer about what the boxes send.

@@ -168,7 +168,7 @@ const (
 // as many samples as the sound's own clock has made in it.
 func (k *Stick) playSound(s *stream, r *redir, rate int) {
 	began := k.clock.Now()
-	o, now := k.clockOf(&k.sounds)
+	_, now := k.clockOf(&k.sounds)
 	sent := media.FrameAt(now, rate)
 	most := int64(rate/1000 + 1) // a packet has room for no more
 	pcm := make([]int16, audioChannels*most)
@@ -178,7 +178,7 @@ func (k *Stick) playSound(s *stream, r *redir, rate int) {
 			return
 		}
 		due := (k.clock.Now() - began) / 1e6
-		o, _ = k.clockOf(&k.sounds)
+		o, _ := k.clockOf(&k.sounds)
 		if lost := due - packets - int64(mostLate/time.Millisecond); lost > 0 {
 			packets += lost
 			upto := media.FrameAt(o.time(began+packets*1e6), rate)
