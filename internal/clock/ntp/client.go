@@ -85,6 +85,9 @@ func (c *Client) exchange(ctx context.Context, addr string) (Reading, error) {
 	}
 }
 
+// resolver is Go's own: libc's doesn't work in the image's static programs.
+var resolver = &net.Resolver{PreferGo: true}
+
 // address is the server's, looked up if it isn't known.
 func (c *Client) address(ctx context.Context, server string) (string, error) {
 	c.mu.Lock()
@@ -99,7 +102,7 @@ func (c *Client) address(ctx context.Context, server string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	ips, err := resolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		if e := new(net.DNSError); errors.As(err, &e) {
 			return "", fmt.Errorf("look up %s: %s", host, e.Err)
