@@ -35,6 +35,7 @@ type Box struct {
 	Record  *metrics.Reporter
 	Flags   atomic.Uint32 // of the frames: h264.Flags
 	Paused  atomic.Bool   // nothing is sent
+	GOP     atomic.Int64  // frames from keyframe to keyframe; 0: a second's
 }
 
 // Start starts a box that ends with the test. The secrets are the event's
@@ -129,14 +130,19 @@ func (b *Box) send(ctx context.Context, ring *tee.Ring) error {
 			continue
 		}
 		pattern.Draw(frame, n, rate)
-		au, err := enc.Encode(frame, n*media.TicksPerSecond/rate, first || n%rate == 0)
+		gop := b.GOP.Load()
+		if gop == 0 {
+			gop = rate
+		}
+		key := first || n%gop == 0
+		au, err := enc.Encode(frame, n*media.TicksPerSecond/rate, key)
 		if err != nil {
 			return err
 		}
 		au = h264.InsertStamp(nil, au, h264.Stamp{
 			Flags: h264.Flags(b.Flags.Load()), Frame: uint64(n), Program: n * 1000 / rate * 1e6, Capture: time.Now().UnixNano(),
 		})
-		u := media.Unit{PTS: n * media.TicksPerSecond / rate, DTS: n * media.TicksPerSecond / rate, Key: first || n%rate == 0, Data: au}
+		u := media.Unit{PTS: n * media.TicksPerSecond / rate, DTS: n * media.TicksPerSecond / rate, Key: key, Data: au}
 		if err := mux.WriteVideo(u); err != nil {
 			return err
 		}
