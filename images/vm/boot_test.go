@@ -39,6 +39,12 @@ type box struct {
 // boot boots the image with a stick on its bus; change may be nil.
 func boot(t *testing.T, change func(*vm.Config)) box {
 	t.Helper()
+	return bootWith(t, &dongle.MS2131, change)
+}
+
+// bootWith boots it with another stick.
+func bootWith(t *testing.T, p *dongle.Profile, change func(*vm.Config)) box {
+	t.Helper()
 	if err := vm.Needs(); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +52,7 @@ func boot(t *testing.T, change func(*vm.Config)) box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stick := dongle.New(&dongle.MS2131, &dongle.Pattern{Name: "test"}, nil)
+	stick := dongle.New(p, &dongle.Pattern{Name: "test"}, nil)
 	usb, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
