@@ -20,6 +20,7 @@ type input struct {
 	Counts                     map[string]uint64
 	SoundState                 string  `json:"sound_state"`
 	Offset                     float64 `json:"sound_offset_ms"`
+	Workers                    uint64  `json:"-"` // that were started again
 }
 
 func (b box) input(ctx context.Context, t *testing.T) input {
@@ -28,14 +29,21 @@ func (b box) input(ctx context.Context, t *testing.T) input {
 	var status struct {
 		Detail struct {
 			Capture struct {
-				Status struct{ Detail struct{ Input input } }
+				Status struct {
+					Detail struct {
+						Input   input
+						Workers uint64 `json:"worker_restarts"`
+					}
+				}
 			}
 		}
 	}
 	if err := json.Unmarshal([]byte(body), &status); err != nil {
 		t.Fatalf("%v: %.200s", err, body)
 	}
-	return status.Detail.Capture.Status.Detail.Input
+	d := status.Detail.Capture.Status.Detail
+	d.Input.Workers = d.Workers
+	return d.Input
 }
 
 // await asks until the input is as wanted, and says how long that took.
@@ -47,7 +55,7 @@ func (b box) await(ctx context.Context, t *testing.T, what string, want func(i i
 	for {
 		i := b.input(ctx, t)
 		if want(i) {
-			t.Logf("%-22s %4.1f s: %s, %s", what, time.Since(began).Seconds(), i.State, i.Cause)
+			t.Logf("%-20s %4.1f s: %s %s (%d workers so far)", what, time.Since(began).Seconds(), i.State, i.Cause, i.Workers+1)
 			return i
 		}
 		select {
