@@ -38,8 +38,10 @@ type Panel struct {
 
 // Board is what a box is built on.
 type Board struct {
-	Model string `yaml:"model"` // the beginning of it
-	Panel string `yaml:"panel,omitempty"`
+	Model   string `yaml:"model"` // the beginning of it
+	Panel   string `yaml:"panel,omitempty"`
+	Preset  string `yaml:"preset,omitempty"`  // of x264; empty: superfast
+	Threads int    `yaml:"threads,omitempty"` // of x264; 0: one
 }
 
 // Panels are all that are known.
@@ -91,6 +93,9 @@ func parsePanels(panels, boards []byte) (p []Panel, b []Board, err error) {
 	for _, b := range b {
 		if b.Model == "" || !names[b.Panel] {
 			return nil, nil, fmt.Errorf("boards.yaml: %q: model must be given, and panel %q be known", b.Model, b.Panel)
+		}
+		if b.Threads < 0 || b.Threads > 16 {
+			return nil, nil, fmt.Errorf("boards.yaml: %q: %d threads: must be from 0 to 16", b.Model, b.Threads)
 		}
 	}
 	return p, b, nil

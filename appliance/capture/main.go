@@ -8,11 +8,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -21,6 +23,7 @@ import (
 	"github.com/openvideobox/videobox/appliance/capture/internal/source"
 	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/drivers/kmod"
+	"github.com/openvideobox/videobox/hardware"
 	"github.com/openvideobox/videobox/internal/event"
 	"github.com/openvideobox/videobox/internal/program"
 	"github.com/openvideobox/videobox/internal/run"
@@ -46,8 +49,8 @@ type runCommand struct {
 	Config  string         `required:"" placeholder:"FILE" help:"The event file; of a list like PATH, the first that exists."`
 	Name    string         `required:"" placeholder:"BOX" help:"The box in the event file that this is; auto: what boxd found out, on an image."`
 	Source  string         `default:"v4l2:auto" placeholder:"SOURCE" help:"What to send: ${source}. Default: v4l2:auto."`
-	Preset  string         `default:"superfast" help:"x264's preset, from ultrafast to medium."`
-	Threads int            `default:"1" help:"x264's threads."`
+	Preset  string         `placeholder:"superfast" help:"x264's preset, from ultrafast to medium. Default: what the board is known to manage, else superfast."`
+	Threads int            `placeholder:"1" help:"x264's threads. Default: what the board is known to have for it, else 1."`
 	Sound   *time.Duration `name:"sound-offset" placeholder:"64ms" help:"By how much to put the sound later than the capture device gives it, to be with the picture. Default: what is known of the device."`
 	Status  string         `placeholder:"HOST:PORT" help:"Where to serve status and metrics instead of the event's address."`
 	List    bool           `help:"Print the capture devices, what they can do, and what would be chosen and why. Only --config goes with it, and isn't needed."`
@@ -102,6 +105,7 @@ func (c *runCommand) config(ctx context.Context) (parent.Config, error) {
 		return parent.Config{}, err
 	}
 	e, box := me.Event, me.Box
+	c.forBoard()
 	cfg := parent.Config{
 		Program: program.Config{
 			Width: e.Video.Width, Height: e.Video.Height, Rate: e.Video.Rate, Bitrate: e.Video.Bitrate,
@@ -127,6 +131,20 @@ func (c *runCommand) config(ctx context.Context) (parent.Config, error) {
 	cfg.Executable, err = os.Executable()
 	return cfg, err
 }
+
+// forBoard fills in what wasn't said of the encoder from the board's profile.
+func (c *runCommand) forBoard() {
+	model, _ := os.ReadFile(deviceTree) // no such file: no board of ours
+	board, known := hardware.BoardNamed(strings.TrimRight(string(model), "\x00\n"))
+	if c.Preset == "" && c.Threads == 0 && known {
+		slog.Info("encoder as of the board's profile", "board", board.Model, "preset", board.Preset, "threads", board.Threads)
+	}
+	c.Preset = cmp.Or(c.Preset, board.Preset, "superfast")
+	c.Threads = cmp.Or(c.Threads, board.Threads, 1)
+}
+
+// deviceTree says what board this is, where there is a device tree.
+var deviceTree = "/proc/device-tree/model"
 
 func labels(s self.Self) parent.Labels {
 	return parent.Labels{Room: s.Room, Role: s.Role, Address: "http://" + s.Box.HTTPAddr}
