@@ -69,7 +69,7 @@ func (i instance) goList(t *testing.T, args ...string) []string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-mod=readonly", "-tags=gokrazy,netgo,osusergo"}, args...)...)
 	cmd.Dir = filepath.Join(i.dir, "builddir")
-	cmd.Env = append(os.Environ(), append(slices.Clone(i.Environment), "CGO_ENABLED=0", "GOFLAGS=")...)
+	cmd.Env = append(os.Environ(), append([]string{"CGO_ENABLED=0", "GOFLAGS="}, i.Environment...)...)
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()

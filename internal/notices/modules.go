@@ -159,7 +159,9 @@ var modules = []Notice{
 		Source:    "https://pkg.go.dev/github.com/tphakala/go-aac",
 		Use:       "capture, mixer-host: AAC encoder, ported from FFmpeg's",
 		Copyright: "Copyright (c) the FFmpeg developers and Tomi P. Hakala",
-		Text:      "LGPL-2.1",
+		Extra: "Complete source: https://proxy.golang.org/github.com/tphakala/go-aac/@v/list names the versions. " +
+			"The programs can be linked anew with another version of it: the videobox source and make build or make image do that.",
+		Text: "LGPL-2.1",
 	},
 	{
 		module: "github.com/tphakala/simd", Name: "tphakala/simd", Licence: "MIT",

@@ -21,6 +21,7 @@ var works = []Notice{
 		Source:    "https://www.videolan.org/developers/x264.html",
 		Use:       "capture, mixer-host: H.264 encoder, linked",
 		Copyright: "Copyright (C) 2003-2022 x264 project",
+		Extra:     debianSource,
 		Text:      "GPL-2.0",
 	},
 	{
