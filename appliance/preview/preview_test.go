@@ -235,9 +235,10 @@ func TestLines(t *testing.T) {
 
 func TestAlarms(t *testing.T) {
 	boxd := peer("boxd", nil, metrics.Leaf{Name: "device", State: metrics.OK}, metrics.Leaf{Name: "signal", State: metrics.Degraded, Cause: "no cable"},
-		metrics.Leaf{Name: "clock", State: metrics.Starting}, metrics.Leaf{Name: "disk space", State: metrics.Failed, Cause: "full"})
+		metrics.Leaf{Name: "clock", State: metrics.Starting}, metrics.Leaf{Name: "disk space", State: metrics.Failed, Cause: "full"},
+		metrics.Leaf{Name: "encoder", State: metrics.Degraded, Cause: "no cable"}, metrics.Leaf{Name: "voltage", State: metrics.NotApplicable, Cause: "no sensor"})
 	got := alarms(boxd, screen.State{})
-	if want := []screen.Line{{Text: "disk space: full", Level: screen.Bad}, {Text: "signal: no cable", Level: screen.Warning}}; !slices.Equal(got, want) {
+	if want := []screen.Line{{Text: "disk space: full", Level: screen.Bad}, {Text: "signal, encoder: no cable", Level: screen.Warning}}; !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
 	got = alarms(peers.Peer{Error: "connection refused"}, screen.State{Stream: screen.Line{Text: "nothing is sent", Level: screen.Bad}})

@@ -74,22 +74,36 @@ func (p *preview) temperature(boxd peers.Peer) (l screen.Line) {
 }
 
 // alarms are all leaves of boxd that aren't well; without boxd, what is known
-// anyhow. The worst come first, else the order is boxd's.
+// anyhow. The worst come first, else the order is boxd's. Leaves that suffer
+// from the same thing share a line.
 func alarms(boxd peers.Peer, s screen.State) (list []screen.Line) {
-	add := func(name, cause string, l screen.Level) {
-		if l >= screen.Warning {
-			list = append(list, screen.Line{Text: name + ": " + cause, Level: l})
-		}
+	leaves := boxd.Status.Health
+	if !boxd.OK() {
+		leaves = nil
 	}
-	if boxd.OK() {
-		for _, l := range boxd.Status.Health {
-			add(l.Name, l.Cause, level(l.State))
+	var names []string
+	add := func(name, cause string, l screen.Level) {
+		if l < screen.Warning {
+			return
 		}
-	} else {
+		same := slices.IndexFunc(list, func(o screen.Line) bool { return o == screen.Line{Text: cause, Level: l} })
+		if same >= 0 && cause != "" {
+			names[same] += ", " + name
+			return
+		}
+		names, list = append(names, name), append(list, screen.Line{Text: cause, Level: l})
+	}
+	for _, l := range leaves {
+		add(l.Name, l.Cause, level(l.State))
+	}
+	if !boxd.OK() {
 		add("recording", s.Recording.Text, s.Recording.Level)
 		add("stream", s.Stream.Text, s.Stream.Level)
 		add("signal", s.Signal.Text, s.Signal.Level)
 		add("boxd", "does not answer: "+boxd.Error, screen.Warning)
+	}
+	for i, name := range names {
+		list[i].Text = name + ": " + list[i].Text
 	}
 	slices.SortStableFunc(list, func(a, b screen.Line) int { return int(b.Level - a.Level) })
 	return list

@@ -31,7 +31,7 @@ func numberOnScreen(img goimage.Image) (int64, error) {
 // the stick sends, and a moment later something newer.
 func TestShortScreen(t *testing.T) {
 	b := boot(t, func(c *vm.Config) { c.Display = true })
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	first := b.screenAfter(ctx, t, -1)
 	t.Logf("%.1f s after QEMU's start: frame %d", time.Since(b.Started).Seconds(), first)
