@@ -41,7 +41,7 @@ func (p *pretended) tidy()            { p.tidied = true }
 
 func TestHealer(t *testing.T) {
 	held, p := clock.NewHeld(1_800_000_000_000_000_000), &pretended{}
-	sight := heal.Sight{Frames: true, Live: false, Answers: true, Input: "streaming"}
+	sight := heal.Sight{Frames: true, Live: false, Answers: false}
 	h := newHealer(func() heal.Sight { return sight }, p, held)
 	begin := held.Now()
 	h.now = func() time.Duration { return time.Duration(held.Now() - begin) }

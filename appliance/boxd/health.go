@@ -57,7 +57,7 @@ type health struct {
 	started time.Time
 	files   *watchedFiles
 	leaves  []*metrics.LeafState // as in tree
-	excused time.Time            // when the recorder last stood still by another leaf's fault
+	excused time.Time            // when another leaf's fault last held up the recorder
 }
 
 func newHealth(s *server, recordings string) *health {
@@ -71,7 +71,7 @@ func newHealth(s *server, recordings string) *health {
 // look brings the leaves up to date; it is called once a second.
 func (h *health) look() {
 	now := h.see()
-	if now.files.still > filePatience && now.follows() != "" {
+	if now.follows() != "" {
 		h.excused = time.Now()
 	}
 	now.excused = time.Since(h.excused) < filePatience+settling

@@ -112,6 +112,12 @@ func TestOneFaultOneRedLeaf(t *testing.T) {
 			}
 			says(&s.capture, "encoder", red, "worker restarting: boom")
 		}, map[string]metrics.State{"encoder": red, "device": unknown, "signal": unknown}, "boom"},
+		{"a new worker has said nothing yet", func(s *scene) {
+			s.lost("frozen", "frozen")
+			for _, l := range []string{"device", "signal"} {
+				says(&s.capture, l, orange, "worker restarting: asked for")
+			}
+		}, map[string]metrics.State{"device": unknown, "signal": unknown}, ""},
 		{"boxd has just started", func(s *scene) { s.up, s.stream.FrameAgeMS, s.files = 0, -1, fileGrowth{} }, map[string]metrics.State{"stream growing": metrics.Starting, "recorder growing": metrics.Starting}, ""},
 		{"no stream since", func(s *scene) { s.up, s.stream.FrameAgeMS = 6*time.Second, -1 }, map[string]metrics.State{"stream growing": red}, "no frame has come yet"},
 		{"too hot", func(s *scene) { s.temperature = metrics.Finding{State: red, Cause: "91 °C"} }, map[string]metrics.State{"temperature": red}, "91 °C"},

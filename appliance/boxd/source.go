@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/openvideobox/videobox/appliance/internal/peers"
@@ -14,6 +15,10 @@ const frozenPicture = 6 * time.Second
 
 const camera = "camera"
 
+// restarting is how capture's cause begins while a worker's end is the newest
+// that is known.
+const restarting = "worker restarting"
+
 // input is what capture says of what comes in.
 type input struct {
 	state  string        // of drivers.State; "" when capture hasn't said
@@ -25,6 +30,9 @@ func inputOf(capture peers.Peer) input {
 	in, _ := detailOf(capture)["input"].(map[string]any)
 	picture, _ := in["picture"].(map[string]any)
 	i := input{away: number(capture, "worker_pid") == 0}
+	if l, ok := capture.Leaf("device"); ok && strings.HasPrefix(l.Cause, restarting) { // the new one hasn't said anything yet
+		i.away = true
+	}
 	i.state, _ = in["state"].(string)
 	ns, _ := picture["frozen_ns"].(float64)
 	i.frozen = time.Duration(ns)

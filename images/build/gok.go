@@ -24,7 +24,7 @@ func overwrite(ctx context.Context, i instance, to string, bytes int64) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"tool", "gok", "--parent_dir", filepath.Join("..", ".."), "-i", string(i), "overwrite", "--full", to}
+	args := []string{"tool", "gok", "--parent_dir", filepath.Join("..", ".."), "-i", i.name(), "overwrite", "--full", to}
 	if bytes > 0 {
 		args = append(args, "--target_storage_bytes", strconv.FormatInt(bytes, 10))
 	}

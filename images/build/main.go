@@ -37,23 +37,33 @@ func main() {
 	k := kong.Parse(&c, kong.Name("build"), kong.Description("Builds images of gokrazy instances. Run it in the repository's root."))
 	run.Main(func(ctx context.Context) error {
 		k.BindTo(ctx, (*context.Context)(nil))
-		return k.Run(instance(c.Instance))
+		return k.Run(instance(filepath.Join("images", c.Instance)))
 	})
 }
 
-// instance is a gokrazy instance: the name of its folder in images/.
+// instance is the folder of a gokrazy instance, two levels below the
+// repository's root. Its name is the folder's.
 type instance string
 
-func (i instance) folder() string { return filepath.Join("images", string(i)) }
+func (i instance) folder() string { return string(i) }
+func (i instance) name() string   { return filepath.Base(string(i)) }
 
 type imageCmd struct {
-	Out string `placeholder:"FILE" help:"Where to write instead."`
+	Out  string   `placeholder:"FILE" help:"Where to write instead."`
+	With []string `placeholder:"FOLDER" help:"A program of this repository that the image also gets: for tests, which need a way into the box."`
 }
 
 // Run builds the image whole or not at all.
 func (c imageCmd) Run(ctx context.Context, i instance) error {
 	if c.Out == "" {
-		c.Out = filepath.Join("bin", string(i)+".img")
+		c.Out = filepath.Join("bin", i.name()+".img")
+	}
+	if len(c.With) > 0 {
+		var err error
+		if i, err = i.with(c.With); err != nil {
+			return err
+		}
+		defer os.RemoveAll(i.folder())
 	}
 	if err := os.MkdirAll(filepath.Dir(c.Out), 0o755); err != nil {
 		return err

@@ -43,7 +43,8 @@ type Trouble int
 const (
 	None   Trouble = iota
 	Hung           // the device is there and delivers nothing: it may be wedged
-	Stands         // the stream stands still though the signal is there, or nobody sends it
+	Slates         // the stream shows the slate though the signal is there
+	Stands         // nobody sends the stream, or nobody says why it is the slate
 )
 
 // Trouble judges a sight. A stream that brings no frame at all is in trouble
@@ -55,8 +56,10 @@ func (s Sight) Trouble() Trouble {
 		return Stands
 	case s.Live:
 		return None
-	case !s.Answers || s.Input == "streaming":
+	case !s.Answers:
 		return Stands
+	case s.Input == "streaming":
+		return Slates
 	case s.Input == "frozen" || s.Input == "failed":
 		return Hung
 	}
@@ -66,14 +69,23 @@ func (s Sight) Trouble() Trouble {
 // top is the last rung that may help. A device that delivers nothing is often
 // only a source that is switched off: no reason to restart a box.
 func (t Trouble) top() Step {
-	if t == Stands {
-		return Restart
+	if t == Hung {
+		return Authorize
 	}
-	return Authorize
+	return Restart
+}
+
+// patience is how long trouble may last before anything is done, since most
+// mends itself. Slates come from an encoder that is a little too slow, too, and
+// a start of it costs more than it has.
+func (t Trouble) patience() time.Duration {
+	if t == Slates {
+		return 15 * time.Second
+	}
+	return 5 * time.Second
 }
 
 const (
-	patience = 5 * time.Second // trouble that lasts shorter mends itself
 	calm     = time.Minute     // without trouble: whatever was done has helped
 	minPause = 2 * time.Minute // before it begins again from the bottom
 	maxPause = time.Hour
@@ -97,7 +109,7 @@ type Ladder struct {
 // says what is to be done now, if anything. May says whether the box may be
 // restarted; it is asked only when that would be next.
 func (l *Ladder) Look(now time.Duration, t Trouble, may func() bool) (s Step, due bool) {
-	if !l.changed(now, t != None) || now-l.since < patience || now < l.until {
+	if !l.changed(now, t != None) || now-l.since < t.patience() || now < l.until {
 		return 0, false
 	}
 	if l.next > t.top() || l.next == Restart && !may() {

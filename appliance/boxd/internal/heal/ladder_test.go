@@ -20,7 +20,7 @@ func TestTrouble(t *testing.T) {
 	}{
 		{"live", Sight{true, true, true, "streaming"}, None},
 		{"live, capture's status hangs", Sight{true, true, false, ""}, None},
-		{"slates though it streams", Sight{true, false, true, "streaming"}, Stands},
+		{"slates though it streams", Sight{true, false, true, "streaming"}, Slates},
 		{"slates, capture does not answer", Sight{true, false, false, ""}, Stands},
 		{"nothing at all", Sight{false, false, false, ""}, Stands},
 		{"nothing at all, without a signal", Sight{false, false, true, "no signal"}, Stands},
@@ -74,6 +74,7 @@ func TestClimbs(t *testing.T) {
 	}{
 		{"well", always(None), yes, nil, time.Hour, ""},
 		{"to the top", always(Stands), yes, nil, 2 * time.Minute, "worker@5 capture@15 usb-reset@30 usb-authorize@45 box-restart@65"},
+		{"slates", always(Slates), yes, nil, 2 * time.Minute, "worker@15 capture@25 usb-reset@40 usb-authorize@55 box-restart@75"},
 		{"a hung device restarts no box", always(Hung), yes, nil, 4 * time.Minute, "worker@5 capture@15 usb-reset@30 usb-authorize@45 worker@185 capture@195 usb-reset@210 usb-authorize@225"},
 		{"the box may not", always(Stands), no, nil, 4 * time.Minute, "worker@5 capture@15 usb-reset@30 usb-authorize@45 worker@185 capture@195 usb-reset@210 usb-authorize@225"},
 		{"not a USB device", always(Stands), yes, map[Step]bool{Reset: true, Authorize: true}, 2 * time.Minute, "worker@5 capture@15 usb-reset@30 usb-authorize@31 box-restart@32"},
@@ -137,7 +138,7 @@ func TestAlways(t *testing.T) {
 				switch {
 				case trouble == None:
 					t.Fatalf("%v at %v in no trouble: %+v", step, now, s)
-				case now-troubleSince < patience:
+				case now-troubleSince < trouble.patience():
 					t.Fatalf("%v after %v of trouble", step, now-troubleSince)
 				case step == Restart && !may:
 					t.Fatal("the box restarts though it may not")

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestWithAProgramMore(t *testing.T) {
+	t.Chdir(t.TempDir())
+	i := instance("images/box")
+	for name, text := range map[string]string{
+		"config.json": `{"Hostname": "box", "Packages": ["a/b"], "PackageConfig": {"a/b": {"ExtraFilePaths": {"/x": "../../x"}}}}`,
+		"event.yaml":  "event: x\n", "builddir/go.mod": "module x\n",
+	} {
+		path := filepath.Join(i.folder(), name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // a copy that is left of the last time is none of this
+		c, err := i.with([]string{"images/vm/saboteur"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(string(c), "/") != strings.Count(string(i), "/") || c.name() != "box-with-saboteur" {
+			t.Errorf("%s is not as deep as %s", c, i)
+		}
+		data, err := os.ReadFile(filepath.Join(c.folder(), "config.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{`"a/b"`, `"github.com/openvideobox/videobox/images/vm/saboteur"`, `"/x": "../../x"`} {
+			if strings.Count(string(data), want) == 0 {
+				t.Errorf("%s is not in %s", want, data)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(c.folder(), "builddir/go.mod")); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := addPrograms([]byte(`{"Packages": 7}`), nil); err == nil {
+		t.Error("a config without a list of packages is taken")
+	}
+}

@@ -1,0 +1,152 @@
+// Command saboteur breaks a box from inside, for tests in the virtual machine:
+// it stops and kills programs, fills the disk and crashes the kernel, for
+// whoever connects to TCP 9999. It is in no image but those that tests build
+// for themselves (images/build image --with images/vm/saboteur).
+//
+// A command a line, an answer a line: ok, or error and what is wrong. What is
+// meant by NAME is a program's file name; worker is capture's.
+//
+//	stop NAME, cont NAME, kill NAME   SIGSTOP, SIGCONT, SIGKILL
+//	hunt NAME                         kills it as often as it appears, until "hunt" alone
+//	fill DIR MIB                      leaves that much free on the disk; "fill DIR" gives it back
+//	write FILE TEXT                   as echo TEXT > FILE does
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const addr = ":9999"
+
+func main() {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	s := &saboteur{}
+	go s.hunt()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			log.Fatal(err)
+		}
+		go s.serve(c)
+	}
+}
+
+type saboteur struct{ prey atomic.Pointer[string] }
+
+func (s *saboteur) serve(c net.Conn) {
+	defer c.Close()
+	for sc := bufio.NewScanner(c); sc.Scan(); {
+		answer := "ok"
+		if err := s.command(strings.Fields(sc.Text())); err != nil {
+			answer = "error: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+		}
+		if _, err := fmt.Fprintln(c, answer); err != nil {
+			return
+		}
+	}
+}
+
+var signals = map[string]syscall.Signal{"stop": syscall.SIGSTOP, "cont": syscall.SIGCONT, "kill": syscall.SIGKILL}
+
+func (s *saboteur) command(f []string) error {
+	switch {
+	case len(f) == 2 && signals[f[0]] != 0:
+		return send(signals[f[0]], f[1])
+	case len(f) == 1 && f[0] == "hunt":
+		s.prey.Store(nil)
+		return nil
+	case len(f) == 2 && f[0] == "hunt":
+		s.prey.Store(&f[1])
+		return nil
+	case len(f) == 2 && f[0] == "fill":
+		return os.Remove(filler(f[1]))
+	case len(f) == 3 && f[0] == "fill":
+		return fill(f[1], f[2])
+	case len(f) == 3 && f[0] == "write":
+		return os.WriteFile(f[1], []byte(f[2]+"\n"), 0o644)
+	}
+	return fmt.Errorf("%q is no command", f)
+}
+
+// hunt looks often enough that no program gets to answer anything.
+func (s *saboteur) hunt() {
+	for range time.Tick(50 * time.Millisecond) {
+		if prey := s.prey.Load(); prey != nil {
+			send(syscall.SIGKILL, *prey) // there may be none just now
+		}
+	}
+}
+
+func send(sig syscall.Signal, name string) error {
+	list, err := os.ReadDir("/proc")
+	if err != nil {
+		return err
+	}
+	sent := 0
+	for _, d := range list {
+		pid, err := strconv.Atoi(d.Name())
+		if err != nil || !is(pid, name) {
+			continue
+		}
+		if err := syscall.Kill(pid, sig); err != nil {
+			return err
+		}
+		sent++
+	}
+	if sent == 0 {
+		return errors.New("no process " + name)
+	}
+	return nil
+}
+
+// is compares a command line: capture's worker is capture with a command.
+func is(pid int, name string) bool {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	args := strings.Split(string(line), "\x00")
+	if err != nil || len(args) < 2 {
+		return false
+	}
+	if name == "worker" {
+		return filepath.Base(args[0]) == "capture" && args[1] == "worker"
+	}
+	return filepath.Base(args[0]) == name && (args[1] == "" || strings.HasPrefix(args[1], "-"))
+}
+
+func filler(dir string) string { return filepath.Join(dir, "filler") }
+
+// fill takes all but so many MiB of a disk.
+func fill(dir, left string) error {
+	mib, err := strconv.ParseInt(left, 10, 32)
+	if err != nil {
+		return err
+	}
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return err
+	}
+	take := int64(s.Bavail)*s.Bsize - mib<<20
+	if take <= 0 {
+		return nil
+	}
+	f, err := os.Create(filler(dir))
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Fallocate(int(f.Fd()), 0, 0, take), f.Close())
+}

@@ -1,0 +1,138 @@
+//go:build vm
+
+package vm_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/openvideobox/videobox/images/vm"
+	"github.com/openvideobox/videobox/internal/metrics"
+)
+
+// The image with a way in, see images/vm/saboteur. It is made of the same
+// sources as the image; a test that finds an older one makes it anew.
+const (
+	sabotaged    = "../../bin/videobox-saboteur.img"
+	saboteurPort = 9999
+)
+
+var makeSabotaged = sync.OnceValue(func() error {
+	if newer(sabotaged, image) && newer(sabotaged, "saboteur/main.go") {
+		return nil
+	}
+	cmd := exec.Command("go", "run", "./images/build", "image", "--with", "images/vm/saboteur", "--out", "bin/videobox-saboteur.img")
+	cmd.Dir = "../.."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the image for tests: %w: %s", err, out)
+	}
+	return nil
+})
+
+func newer(a, b string) bool {
+	fa, erra := os.Stat(a)
+	fb, errb := os.Stat(b)
+	return erra == nil && errb == nil && fa.ModTime().After(fb.ModTime())
+}
+
+// victim is a box with a saboteur in it.
+type victim struct{ box }
+
+func bootVictim(t *testing.T, change func(*vm.Config)) victim {
+	t.Helper()
+	if err := makeSabotaged(); err != nil {
+		t.Fatal(err)
+	}
+	v := victim{boot(t, func(c *vm.Config) {
+		c.Image = sabotaged
+		c.Ports[saboteurPort] = 0
+		if change != nil {
+			change(c)
+		}
+	})}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	v.wait(ctx, t, "the box is well", isWell)
+	return v
+}
+
+// isWell wants what a box in this machine can be, and for so long that it is no
+// moment between two starts.
+func isWell(s metrics.Status) bool {
+	for _, name := range []string{"device", "signal", "encoder", "stream growing", "recorder growing", "disk space"} {
+		if l := leafOf(s, name); l.State != metrics.OK || s.Now.Sub(l.Since) < 5*time.Second {
+			return false
+		}
+	}
+	return true
+}
+
+// sabotage gives the saboteur a command.
+func (v victim) sabotage(t *testing.T, command string) {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", v.Addr(saboteurPort), 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(c, command)
+	answer, err := bufio.NewReader(c).ReadString('\n')
+	if strings.HasPrefix(command, "write /proc/sysrq-trigger") {
+		return // a kernel that has crashed says nothing
+	}
+	if err != nil || answer != "ok\n" {
+		t.Fatalf("%s: %q, %v", command, answer, err)
+	}
+}
+
+// status is boxd's, or an error while it doesn't answer.
+func (v victim) status(ctx context.Context) (s metrics.Status, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return metrics.Fetch(ctx, client, "http://"+v.Addr(80))
+}
+
+// wait polls boxd until its status is as wanted, and says how long that took.
+func (v victim) wait(ctx context.Context, t *testing.T, what string, ok func(metrics.Status) bool) metrics.Status {
+	t.Helper()
+	began, last := time.Now(), metrics.Status{}
+	poll := time.NewTicker(250 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		s, err := v.status(ctx)
+		if err == nil {
+			last = s
+		}
+		if err == nil && ok(s) {
+			t.Logf("%s: after %.1f s", what, time.Since(began).Seconds())
+			return s
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			t.Fatalf("%s: not in %.0f s: %v\n%s", what, time.Since(began).Seconds(), err, show(last))
+		}
+	}
+}
+
+func leafOf(s metrics.Status, name string) metrics.Leaf {
+	for _, l := range s.Health {
+		if l.Name == name {
+			return l
+		}
+	}
+	return metrics.Leaf{}
+}
