@@ -18,6 +18,8 @@ import (
 
 const (
 	healEvery = time.Second
+	// booting is how long a box may take to send its first frame.
+	booting = time.Minute
 	// stepTimeout is for how long a step may take: a device that hangs can hold
 	// up who resets it.
 	stepTimeout = 20 * time.Second
@@ -39,6 +41,7 @@ type healer struct {
 	clock    clock.Clock
 	taken    *prometheus.CounterVec
 	ladder   heal.Ladder
+	seen     bool // frames, since boxd's start
 	// now is a time that no step of the clock touches: a box learns the time
 	// while it runs, and that is no hour of trouble.
 	now func() time.Duration
@@ -80,6 +83,9 @@ func (h *healer) run(ctx context.Context) error {
 // look takes the step that is due, if any.
 func (h *healer) look(ctx context.Context) {
 	sight := h.sight()
+	if h.seen = h.seen || sight.Frames; !h.seen && h.now() < booting {
+		return
+	}
 	step, due := h.ladder.Look(h.now(), sight.Trouble(), h.remedies.mayRestart)
 	if !due {
 		return

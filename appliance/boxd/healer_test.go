@@ -91,6 +91,25 @@ func TestHealer(t *testing.T) {
 	}
 }
 
+// A box that boots has sent nothing yet, and is left alone for a minute.
+func TestHealerLetsABoxBoot(t *testing.T) {
+	for _, c := range []struct {
+		frames time.Duration // until when they come; from the start
+		want   time.Duration // when the first step is taken
+	}{{0, booting + 5*time.Second}, {10 * time.Second, 15 * time.Second}} {
+		p, now := &pretended{}, time.Duration(0)
+		h := newHealer(func() heal.Sight { return heal.Sight{Frames: now < c.frames, Live: now < c.frames} }, p, clock.NewHeld(1))
+		h.now = func() time.Duration { return now }
+		for len(p.taken) == 0 && now < time.Hour {
+			now += time.Second
+			h.look(t.Context())
+		}
+		if now != c.want {
+			t.Errorf("frames until %v: the first step after %v, want %v", c.frames, now, c.want)
+		}
+	}
+}
+
 // hanging is a remedy that is broken, blocked one that never ends.
 type hanging struct{ pretended }
 
