@@ -27,7 +27,7 @@ const (
 )
 
 var makeSabotaged = sync.OnceValue(func() error {
-	if newer(sabotaged, image) && newer(sabotaged, "saboteur/main.go") {
+	if _, err := os.Stat(image); newer(sabotaged, "saboteur/main.go") && (err != nil || newer(sabotaged, image)) {
 		return nil
 	}
 	cmd := exec.Command("go", "run", "./images/build", "image", "--with", "images/vm/saboteur", "--out", "bin/videobox-saboteur.img")
