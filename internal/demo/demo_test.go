@@ -97,7 +97,7 @@ func TestSourcesAreCheckedBeforeTheStart(t *testing.T) {
 	if err := checkSource("camera", "/nonexistent.mp4"); err == nil || !strings.Contains(err.Error(), "/nonexistent.mp4") {
 		t.Errorf("a missing file: %v", err)
 	}
-	for _, good := range []string{"pattern", "deck", "demo_test.go"} {
+	for _, good := range []string{"pattern", "deck", "demo_test.go", "v4l2:auto", "v4l2:auto,none", "v4l2:/dev/null,hw:1"} {
 		if err := checkSource("camera", good); err != nil {
 			t.Error(err)
 		}

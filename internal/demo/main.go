@@ -23,7 +23,7 @@ type flags struct {
 }
 
 type runCmd struct {
-	Camera     string        `placeholder:"SOURCE" help:"What box1 sends: pattern, deck, a media file, or v4l2:/dev/videoN. Default: the film, or the pattern without it."`
+	Camera     string        `placeholder:"SOURCE" help:"What box1 sends: pattern, deck, a media file, v4l2:auto or v4l2:/dev/videoN. Default: the film, or the pattern without it."`
 	Slides     string        `placeholder:"SOURCE" help:"What box2 sends, likewise. Default: deck, the project's own slides."`
 	PortOffset int           `help:"Added to every TCP and UDP port, so that two runs don't meet."`
 	VM         bool          `name:"vm" help:"The boxes are virtual machines with the box's image, bin/videobox.img, and an HDMI stick each."`
@@ -125,9 +125,15 @@ func checkSource(what, source string) error {
 	if source == "pattern" || source == "deck" {
 		return nil
 	}
-	path := strings.TrimPrefix(source, "v4l2:")
+	path, device := strings.CutPrefix(source, "v4l2:")
+	if device {
+		path, _, _ = strings.Cut(path, ",") // what follows names its sound
+		if path == "auto" {
+			return nil
+		}
+	}
 	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("%s: %w; give pattern, deck, a media file that exists, or v4l2:/dev/videoN", what, err)
+		return fmt.Errorf("%s: %w; give pattern, deck, a media file that exists, v4l2:auto or v4l2:/dev/videoN (bin/capture --list shows them)", what, err)
 	}
 	return nil
 }
