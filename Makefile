@@ -26,12 +26,13 @@ export SPROXY
 
 # Which card `make flash` writes to, and YES=1: without asking.
 DEV ?=
+BOX ?= videobox
 YES ?=
 
 DEMO := bin/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build run image flash vm vm-ready check test lint bench drill fuzz clean
+.PHONY: help deps deps-test build run image flash vm vm-ready kernel-pc image-pc vm-pc check test lint bench drill fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,10 +55,10 @@ image: ## build the box's image, bin/videobox.img; says how to flash
 	@go run ./internal/demo deps --image
 	@go run ./images/build image
 
-flash: ## write it to a card: DEV=/dev/sdX; shows what is lost and asks, or YES=1
+flash: ## write it to a card: DEV=/dev/sdX; shows what is lost and asks, or YES=1; BOX=videobox-pc
 	@test -n "$(DEV)" || { echo "make flash DEV=/dev/sdX (lsblk lists disks)"; exit 1; }
-	@go run ./internal/demo deps --image
-	@go run ./images/build flash $(if $(YES),--yes) $(DEV)
+	@go run ./internal/demo deps $(if $(findstring pc,$(BOX)),--pc,--image)
+	@go run ./images/build --instance $(BOX) flash $(if $(YES),--yes) $(DEV)
 
 vm: vm-ready ## boot that image in a virtual machine with an HDMI stick; prints its addresses
 	@exec bin/vm
@@ -66,6 +67,19 @@ vm-ready:
 	@test -e bin/videobox.img || $(MAKE) image
 	@go run ./internal/demo deps --vm
 	@mkdir -p bin && go build -o bin/vm ./images/vm/run
+
+kernel-pc: ## build the kernel of PC boxes from Debian's source: ten minutes, then cached
+	@go run ./internal/demo deps --pc
+	@go run ./images/kernel-pc
+
+image-pc: kernel-pc ## build the image of PC boxes (UEFI, BIOS), bin/videobox-pc.img
+	@go run ./images/build --instance videobox-pc image
+
+vm-pc: ## boot that image in a virtual machine with UEFI, a stick and a screen
+	@test -e bin/videobox-pc.img || $(MAKE) image-pc
+	@go run ./internal/demo deps --pc
+	@mkdir -p bin && go build -o bin/vm ./images/vm/run
+	@exec bin/vm --pc
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "gofmt would change these"; exit 1; }

@@ -36,6 +36,12 @@ var (
 	// which has its own: programs that the image takes as they are.
 	unpackedForImage = []string{"e2fsck-static:arm64"}
 	packagesForVM    = []string{"qemu-system-arm", "qemu-utils", "e2fsprogs"}
+	// The PC boxes' kernel is compiled here, and their machine has a firmware.
+	packagesForPC = []string{
+		"bc", "bison", "flex", "kmod", "libelf-dev", "libssl-dev", "xz-utils", "zstd",
+		"e2fsprogs", "qemu-system-x86", "qemu-utils", "ovmf",
+	}
+	unpackedForPC = []string{"e2fsck-static:amd64"}
 )
 
 type npmPackage struct {
@@ -63,6 +69,7 @@ type depsCmd struct {
 	Test  bool `help:"Also install what the tests need (Chromium)."`
 	Image bool `help:"Install what building the image needs, and nothing else unless --test."`
 	VM    bool `name:"vm" help:"Install what booting the image in a virtual machine needs, and nothing else unless --test."`
+	PC    bool `name:"pc" help:"Install what building and booting the PC image need, kernel and all, and nothing else unless --test."`
 }
 
 // Run installs what is missing. Without the film or hls.js the system runs
@@ -70,6 +77,11 @@ type depsCmd struct {
 func (c depsCmd) Run(ctx context.Context) error {
 	if err := installPackages(ctx, c.packages()); err != nil {
 		return err
+	}
+	if c.PC {
+		if err := unpackPackages(ctx, unpackedForPC, ".cache/debian-amd64"); err != nil {
+			return err
+		}
 	}
 	if c.Image {
 		if err := unpackPackages(ctx, unpackedForImage, ".cache/debian-arm64"); err != nil {
@@ -86,7 +98,7 @@ func (c depsCmd) Run(ctx context.Context) error {
 }
 
 // toRun says whether the system's own needs are among what is wanted.
-func (c depsCmd) toRun() bool { return c.Test || !c.Image && !c.VM }
+func (c depsCmd) toRun() bool { return c.Test || !c.Image && !c.VM && !c.PC }
 
 // packages are all that is wanted, so that apt-get runs once.
 func (c depsCmd) packages() (want []string) {
@@ -101,6 +113,9 @@ func (c depsCmd) packages() (want []string) {
 	}
 	if c.VM {
 		want = append(want, packagesForVM...)
+	}
+	if c.PC {
+		want = append(want, packagesForPC...)
 	}
 	slices.Sort(want)
 	return slices.Compact(want)
