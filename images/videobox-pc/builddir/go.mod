@@ -53,9 +53,14 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
+	rsc.io/qr v0.2.0 // indirect
 )
 
 replace github.com/openvideobox/videobox => ../../..
+
+require github.com/openvideobox/kernel-pc v0.0.0-00010101000000-000000000000
+
+replace github.com/openvideobox/kernel-pc => ../../kernel-pc/package
 
 tool (
 	github.com/gokrazy/gokrazy/cmd/dhcp
@@ -63,9 +68,6 @@ tool (
 	github.com/openvideobox/videobox/appliance/boxd
 	github.com/openvideobox/videobox/appliance/capture
 	github.com/openvideobox/videobox/appliance/guard
+	github.com/openvideobox/videobox/appliance/preview
 	github.com/openvideobox/videobox/appliance/record
 )
-
-require github.com/openvideobox/kernel-pc v0.0.0-00010101000000-000000000000
-
-replace github.com/openvideobox/kernel-pc => ../../kernel-pc/package
