@@ -24,6 +24,8 @@ type Disk struct {
 	Path   string
 	Format string // "": raw
 	USB    bool   // a USB stick; else virtio
+	NVMe   bool   // an SSD
+	Card   bool   // in a card slot, which is how an e.MMC looks, too
 }
 
 // args is QEMU's command line. Network cards have no boot ROM, which Debian
@@ -33,10 +35,9 @@ func (c Config) args(cmdline string, forward map[int]int) []string {
 	for guest, host := range forward {
 		forwards += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", host, guest)
 	}
-	args := append(machineArgs(""), "-accel", "tcg,thread=multi",
+	args := append(c.bootArgs(cmdline), "-accel", "tcg,thread=multi",
 		"-nodefaults", "-display", "none", "-no-reboot",
 		"-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
-		"-kernel", filepath.Join(c.Dir, kernelFile), "-append", cmdline,
 		"-device", "virtio-rng-pci",
 		"-device", "qemu-xhci,id=xhci",
 		"-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control",
@@ -93,13 +94,20 @@ func (d Disk) args() []string {
 	if format == "" {
 		format = "raw"
 	}
-	if d.USB {
+	var more []string
+	switch {
+	case d.USB:
 		device = "usb-storage,bus=xhci.0"
+	case d.NVMe:
+		device = "nvme,serial=" + d.ID
+	case d.Card:
+		device = "sd-card"
+		more = []string{"-device", "sdhci-pci"}
 	}
-	return []string{
+	return append(more,
 		"-blockdev", fmt.Sprintf("driver=%s,node-name=%s,file.driver=file,file.filename=%s", format, d.ID, d.Path),
 		"-device", fmt.Sprintf("%s,drive=%s,id=%s-device", device, d.ID, d.ID),
-	}
+	)
 }
 
 // newLog makes the log of writes that blklogwrites wants to find. At a restart

@@ -23,11 +23,7 @@ type life struct {
 // boot starts QEMU with the boot files as they are now.
 func (m *Machine) boot(ctx context.Context) (*life, error) {
 	c := m.config
-	cmdline, err := bootFiles(ctx, c.Dir)
-	if err != nil {
-		return nil, err
-	}
-	screen, err := c.makeScreen(ctx)
+	cmdline, err := c.bootFiles(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -39,8 +35,8 @@ func (m *Machine) boot(ctx context.Context) (*life, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	args := c.args(strings.TrimSpace(cmdline+screen+" "+c.Append), m.forwards())
-	child := run.Child{Name: "qemu", Path: QEMU, Args: args, PipeStdin: true, PipeStdout: true, ExtraFiles: []*os.File{theirs}}
+	args := c.args(cmdline, m.forwards())
+	child := run.Child{Name: "qemu", Path: c.program(), Args: args, PipeStdin: true, PipeStdout: true, ExtraFiles: []*os.File{theirs}}
 	l := &life{}
 	if l.process, err = child.Start(ctx); err != nil {
 		ours.Close()
@@ -56,6 +52,19 @@ func (m *Machine) boot(ctx context.Context) (*life, error) {
 		return nil, errors.Join(err, l.end())
 	}
 	return l, nil
+}
+
+// bootFiles are what the machine's firmware does not find by itself: the kernel
+// and its command line, and the device tree of a screen.
+func (c Config) bootFiles(ctx context.Context) (cmdline string, err error) {
+	if c.PC {
+		return "", c.makeVars()
+	}
+	if cmdline, err = bootFiles(ctx, c.Dir); err != nil {
+		return "", err
+	}
+	screen, err := c.makeScreen(ctx)
+	return strings.TrimSpace(cmdline + screen + " " + c.Append), err
 }
 
 // end waits for QEMU's end and for what it has said until then.

@@ -67,6 +67,9 @@ func (m *Machine) Screendump(ctx context.Context) (image.Image, error) {
 	if !m.config.Display {
 		return nil, errors.New("the machine has no screen: set Config.Display")
 	}
+	if m.config.PC {
+		return m.screendumpPC(ctx)
+	}
 	path, err := filepath.Abs(filepath.Join(m.config.Dir, "screen.raw"))
 	if err != nil {
 		return nil, err

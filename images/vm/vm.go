@@ -48,7 +48,9 @@ type Config struct {
 	Display  bool // has a screen (/dev/fb0, 640x480), for Screendump
 	// RTC is the time in the machine's clock at its start; zero: the host's.
 	RTC    time.Time
-	Append string // words for the end of the kernel's command line
+	PC     bool   // a PC with UEFI, for images of PC boxes
+	BIOS   bool   // such a PC with a BIOS instead
+	Append string // for images of the Pi: words for the end of the kernel's command line
 }
 
 // QEMU is the program; make vm installs it.

@@ -20,6 +20,7 @@ import (
 
 type cli struct {
 	Image   string      `default:"bin/videobox.img" help:"The image; it is not written."`
+	PC      bool        `name:"pc" help:"Boot the image of PC boxes instead, with UEFI and a screen, bin/videobox-pc.img if --image isn't given."`
 	Dir     string      `default:"run/vm" help:"Where the machine's disk (an overlay) and its serial log lie."`
 	Keep    bool        `help:"Go on with the disk of the last run, recordings and all."`
 	Source  string      `default:"pattern" help:"What is on the HDMI cable: pattern, deck (slides), or a media file."`
@@ -37,7 +38,14 @@ func main() {
 }
 
 func (c cli) run(ctx context.Context) error {
-	if err := vm.Needs(); err != nil {
+	needs := vm.Needs
+	if c.PC {
+		needs = vm.NeedsPC
+		if c.Image == "bin/videobox.img" {
+			c.Image = "bin/videobox-pc.img"
+		}
+	}
+	if err := needs(); err != nil {
 		return err
 	}
 	source, err := c.source(ctx)
@@ -84,7 +92,7 @@ func (c cli) ports() map[int]int {
 }
 
 func (c cli) machine(ctx context.Context, usb net.Addr) error {
-	cfg := vm.Config{Image: c.Image, Dir: c.Dir, MAC: c.MAC, Stick: usb.String(), Ports: c.ports()}
+	cfg := vm.Config{PC: c.PC, Display: c.PC, Image: c.Image, Dir: c.Dir, MAC: c.MAC, Stick: usb.String(), Ports: c.ports()}
 	login := "the last run's password"
 	if !c.Keep {
 		password := rand.Text()[:10]
