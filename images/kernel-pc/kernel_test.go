@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/openvideobox/videobox/internal/notices"
 )
 
 func TestKeyKnowsWhatMakesAnotherKernel(t *testing.T) {
@@ -70,6 +72,21 @@ func TestOnlyThePinnedSourceIsTaken(t *testing.T) {
 	if err := source.check(path); !errors.Is(err, errHash) || !strings.Contains(err.Error(), source.sha256) {
 		t.Errorf("check = %v, want the hash that is expected", err)
 	}
+}
+
+// TestTheNoticeNamesTheSource: who gets an image is told where its kernel's
+// source is, of the version that is in it.
+func TestTheNoticeNamesTheSource(t *testing.T) {
+	for _, n := range notices.All() {
+		if n.Name == "Linux for PCs" {
+			upstream, _, _ := strings.Cut(source.version, "-")
+			if n.Version != upstream || !strings.Contains(n.Extra, source.version) || !strings.Contains(n.Extra, source.pool) {
+				t.Errorf("the notice is of %s: %s; the kernel is %s", n.Version, n.Extra, source.version)
+			}
+			return
+		}
+	}
+	t.Error("no notice of the kernel")
 }
 
 func TestImagesThatNoFirmwareStarts(t *testing.T) {

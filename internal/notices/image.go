@@ -3,7 +3,9 @@ package notices
 // Where the complete source of what is under the GPL and LGPL in the image is
 // had, for whoever gets an image.
 const (
-	kernelSource = "Complete source: https://github.com/gokrazy/kernel.rpi holds configuration and build, and names the commit of https://github.com/raspberrypi/linux."
+	kernelSource   = "Complete source: https://github.com/gokrazy/kernel.rpi holds configuration and build, and names the commit of https://github.com/raspberrypi/linux."
+	kernelPCSource = "Complete source: Debian's source package linux 6.1.192-2, https://deb.debian.org/debian-security/pool/updates/main/l/linux/ and https://snapshot.debian.org/; " +
+		"the configuration is images/kernel-pc/kernel.config of the videobox source, and make kernel-pc builds it."
 	debianSource = "Complete source: the source package of Debian 12, https://deb.debian.org/debian/pool/main/ and https://snapshot.debian.org/. " +
 		"The programs can be linked anew with another version of it: the videobox source and make image do that."
 )
@@ -18,6 +20,14 @@ var image = []Notice{
 		Use:       "image: the kernel and its modules, as gokrazy builds them",
 		Copyright: "Copyright (C) 1991-2025 Linus Torvalds and others",
 		Extra:     kernelSource,
+		Text:      "GPL-2.0",
+	},
+	{
+		Name: "Linux for PCs", Version: "6.1.192", Licence: "GPL-2.0-only WITH Linux-syscall-note",
+		Source:    "https://tracker.debian.org/pkg/linux",
+		Use:       "image of PC boxes: the kernel and its modules, built from Debian's source",
+		Copyright: "Copyright (C) 1991-2023 Linus Torvalds and others",
+		Extra:     kernelPCSource,
 		Text:      "GPL-2.0",
 	},
 	{
