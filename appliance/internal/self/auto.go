@@ -51,12 +51,19 @@ func find(ctx context.Context, clk clock.Clock, config, name string) (Self, erro
 
 // waitFor waits until a file exists, or for as long as patience lasts.
 func waitFor(ctx context.Context, clk clock.Clock, path string) error {
-	for end := clk.Now() + int64(patience); clk.Now() < end; {
+	// Counted, since a box's clock may be set meanwhile: then the end would be
+	// far in the past.
+	const pause = recheck / 10
+	for range patience / pause {
 		if _, err := os.Stat(path); err == nil {
 			return nil
 		}
-		if err := clock.Wait(ctx, clk, clk.Now()+int64(recheck)/10); err != nil {
-			return err
+		reached, stop := clk.After(clk.Now() + int64(pause))
+		select {
+		case <-reached:
+		case <-ctx.Done():
+			stop()
+			return ctx.Err()
 		}
 	}
 	return nil
@@ -98,8 +105,12 @@ func (s Self) watch(ctx context.Context, clk clock.Clock, config, name string, c
 	}
 	var seen, bad time.Time
 	for {
-		if err := clock.Wait(ctx, clk, clk.Now()+int64(recheck)); err != nil {
-			return err
+		reached, stop := clk.After(clk.Now() + int64(recheck))
+		select {
+		case <-reached:
+		case <-ctx.Done():
+			stop()
+			return ctx.Err()
 		}
 		at := newest(config)
 		if at.Equal(seen) || at.Equal(bad) {
