@@ -234,7 +234,7 @@ func TestEventOfTheImage(t *testing.T) {
 			if !strings.HasPrefix(name, ours) {
 				continue
 			}
-			if !strings.Contains(flags, "--config=/perm/event.yaml:/etc/videobox/event.yaml") || !strings.Contains(flags, "--name="+e.Boxes[0].Name) {
+			if !strings.Contains(flags, "--config=/run/videobox/event.yaml:/perm/event.yaml:/etc/videobox/event.yaml") || !strings.Contains(flags, "--name=auto") {
 				t.Errorf("%s: %s: %s", i.dir, name, flags)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/openvideobox/videobox/appliance/boxd/internal/disk"
+	"github.com/openvideobox/videobox/appliance/boxd/internal/identity"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/perm"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/timesync"
 	"github.com/openvideobox/videobox/appliance/internal/peers"
@@ -96,11 +97,15 @@ type part struct {
 }
 
 func (s *server) parts() []part {
-	return []part{
+	list := []part{
 		{"stream", s.stream.Run},
 		{"programs", func(ctx context.Context) error { return s.peers.Run(ctx, s.health.look) }},
 		{"healing", s.heals},
 	}
+	if s.life != nil {
+		list = append(list, part{"console", func(ctx context.Context) error { return s.life.onBox.console(ctx, s) }})
+	}
+	return list
 }
 
 func (s *server) handler() http.Handler {
@@ -121,6 +126,9 @@ func (s *server) handler() http.Handler {
 	for _, method := range []string{"GET", "PUT"} {
 		mux.Handle(method+" /api/bitrate", passOn(s.files.lock, "capture", s.box.Box.StatusAddr("capture")))
 		mux.Handle(method+" /api/recording", passOn(s.files.lock, "record", s.box.Box.StatusAddr("record")))
+	}
+	if s.life != nil {
+		mux.Handle("GET /log/", s.files.lock.behind(s.life.onBox.ring.Handler()))
 	}
 	for _, path := range []string{"/update/", "/reboot", "GET /log"} {
 		mux.Handle(path, system(s.files.lock, initSocket))
@@ -150,6 +158,8 @@ type detail struct {
 	Disks      []disk.Disk      `json:"disks,omitempty"`   // beside the one that the box started from
 	Perm       *perm.Result     `json:"perm,omitempty"`    // the data partition
 	Clock      *timesync.Status `json:"clock,omitempty"`   // on a box
+
+	Identity *identity.Status `json:"identity,omitempty"` // what an image's boxd found out
 }
 
 type addresses struct {
@@ -168,7 +178,9 @@ func (s *server) detail() detail {
 	}
 	if s.life != nil {
 		r := s.life.perm.Result()
+		is := s.life.onBox.identity.Status()
 		d.Disks, d.Perm, d.Clock = s.life.disks.Disks(), &r, s.life.time.Status()
+		d.Identity = &is
 	}
 	return d
 }

@@ -20,21 +20,25 @@ type life struct {
 	perm  *perm.Task
 	disks *disk.Keeper
 	time  *timesync.Sync
+	onBox *onBox
 }
 
 // newLife starts what must come before anything writes to /perm.
 func newLife(ctx context.Context, t timesync.Config) (*life, error) {
 	l := &life{perm: perm.Start(ctx, slog.Default()), disks: disk.New()}
 	var err error
-	l.time, err = timesync.New(t)
+	if l.time, err = timesync.New(t); err != nil {
+		return nil, err
+	}
+	l.onBox, err = newOnBox(ctx, l.perm)
 	return l, err
 }
 
 func (l *life) parts() []part {
-	return []part{
-		{"recording disk", l.disks.Run},
-		{"time", l.time.Run},
-	}
+	return append(l.onBox.parts(),
+		part{"recording disk", l.disks.Run},
+		part{"time", l.time.Run},
+	)
 }
 
 // run is boxd: the page of the box, and on an image its life.

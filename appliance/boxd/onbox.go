@@ -79,10 +79,8 @@ func lookupEvents(ctx context.Context) (urls []string, err error) {
 	return urls, err
 }
 
-// life lists what boxd does on an image for as long as it runs, whatever it
-// finds the box to be: these parts go on while the page starts again under
-// another name.
-func (o *onBox) life() []part {
+// parts end when boxd does.
+func (o *onBox) parts() []part {
 	return []part{
 		{"identity", o.identity.Run},
 		{"announcement", o.identity.Announce},
@@ -109,7 +107,7 @@ func (o *onBox) console(ctx context.Context, s *server) error {
 
 // identityRows are what the page says about where its box's name is from, and
 // what is wrong with what it was told.
-func (o *onBox) identityRows() []row {
+func (o *onBox) rows() []row {
 	is := o.identity.Status()
 	r := row{ID: "identity", Label: "Event", Text: is.Event + ", from " + is.Source}
 	if is.Signed {

@@ -57,6 +57,9 @@ func (s *server) rows() rows {
 	if last := s.healer.snapshot(); last != nil {
 		r.Rows = append(r.Rows, last.row(status.Now))
 	}
+	if s.life != nil {
+		r.Rows = append(r.Rows, s.life.onBox.rows()...)
+	}
 	for i, l := range status.Health {
 		r.Health = append(r.Health, healthRow(i, l, status.Now))
 	}
