@@ -36,10 +36,13 @@ func (c flashCmd) Run(ctx context.Context, i instance) error {
 	if err := overwrite(ctx, i, t.device, 0); err != nil {
 		return err
 	}
+	if err := openBoot(ctx, t.device); err != nil {
+		return err
+	}
 	if err := formatPerm(ctx, t.device); err != nil {
 		return err
 	}
-	fmt.Printf("flash: %s is ready. Put it into the box, plug the box in, and look for http://videobox/\n", t.device)
+	fmt.Printf("flash: %s is ready. Put it into the box, plug the box in, and look for http://videobox-XXXXXX.local/, with the end of its hardware address, or at its serial console\n", t.device)
 	return nil
 }
 

@@ -74,6 +74,9 @@ func (c imageCmd) Run(ctx context.Context, i instance) error {
 	if err := overwrite(ctx, i, part, imageBytes); err != nil {
 		return err
 	}
+	if err := openBoot(ctx, part); err != nil {
+		return err
+	}
 	if err := formatPerm(ctx, part); err != nil {
 		return err
 	}

@@ -34,6 +34,9 @@ type Config struct {
 	// Perm are files of /perm, by name. With none, /perm is as it is in the
 	// image or the overlay.
 	Perm map[string]string
+	// Boot are files of the boot partition, by name; they are put there at the
+	// start, into a new overlay or into one that there was.
+	Boot map[string]string
 	// Ports are the guest's TCP ports to reach, with the host's port; 0 is any.
 	Ports map[int]int
 	Stick string // address at which a dongle.Stick serves guests; "" for none
@@ -127,7 +130,7 @@ func prepare(ctx context.Context, c Config) error {
 	}
 	disk := filepath.Join(c.Dir, overlay)
 	if _, err := os.Stat(disk); err == nil && c.Perm == nil {
-		return nil
+		return c.putBoot(ctx, disk)
 	}
 	create := []string{"create", "-q", "-f", "qcow2", "-F", "raw", "-b", image, disk}
 	if c.Size > 0 {
@@ -136,10 +139,19 @@ func prepare(ctx context.Context, c Config) error {
 	if err := tool(ctx, "qemu-img", create...); err != nil {
 		return err
 	}
-	if c.Perm == nil {
+	if c.Perm != nil {
+		if err := writePerm(ctx, c, disk); err != nil {
+			return err
+		}
+	}
+	return c.putBoot(ctx, disk)
+}
+
+func (c Config) putBoot(ctx context.Context, disk string) error {
+	if len(c.Boot) == 0 {
 		return nil
 	}
-	return writePerm(ctx, c, disk)
+	return c.writeBoot(ctx, disk)
 }
 
 // Addr is where one of the guest's forwarded ports is reached.

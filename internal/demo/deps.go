@@ -29,17 +29,17 @@ var (
 	// The image's programs are for arm64 and static; their libraries are
 	// Debian's of that architecture, beside the host's own.
 	packagesForImage = []string{
-		"gcc-aarch64-linux-gnu", "g++-aarch64-linux-gnu", "e2fsprogs",
+		"gcc-aarch64-linux-gnu", "g++-aarch64-linux-gnu", "e2fsprogs", "mtools",
 		"libx264-dev:arm64", "libopenh264-dev:arm64", "libjpeg62-turbo-dev:arm64",
 	}
 	// unpackedForImage go into .cache/debian-arm64 rather than onto this host,
 	// which has its own: programs that the image takes as they are.
 	unpackedForImage = []string{"e2fsck-static:arm64"}
-	packagesForVM    = []string{"qemu-system-arm", "qemu-utils", "e2fsprogs"}
+	packagesForVM    = []string{"qemu-system-arm", "qemu-utils", "e2fsprogs", "mtools"}
 	// The PC boxes' kernel is compiled here, and their machine has a firmware.
 	packagesForPC = []string{
 		"bc", "bison", "flex", "kmod", "libelf-dev", "libssl-dev", "xz-utils", "zstd",
-		"e2fsprogs", "qemu-system-x86", "qemu-utils", "ovmf",
+		"e2fsprogs", "mtools", "qemu-system-x86", "qemu-utils", "ovmf",
 	}
 	unpackedForPC = []string{"e2fsck-static:amd64"}
 )

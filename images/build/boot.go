@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/openvideobox/videobox/images/disk"
+)
+
+// openBoot makes room on the boot partition, which gok leaves full, and puts the
+// commented example of videobox.yaml there: a person shall be able to write one
+// on any laptop.
+func openBoot(ctx context.Context, path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	parts, err := disk.Partitions(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	boot, err := disk.Find(parts, 1)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if _, err := disk.ExtendFAT16(partition{f, boot.Start}, boot.Size); err != nil {
+		return fmt.Errorf("%s: boot partition: %w", path, err)
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	example := filepath.Join("images", "videobox", "videobox.yaml.example") // one for all instances
+	cmd := exec.CommandContext(ctx, "mcopy", "-n", "-i", fmt.Sprintf("%s@@%d", path, boot.Start), example, "::")
+	cmd.Env = append(os.Environ(), "MTOOLS_SKIP_CHECK=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("mcopy: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// partition is a part of a disk.
+type partition struct {
+	disk interface {
+		io.ReaderAt
+		io.WriterAt
+	}
+	start int64
+}
+
+func (p partition) ReadAt(b []byte, at int64) (int, error)  { return p.disk.ReadAt(b, p.start+at) }
+func (p partition) WriteAt(b []byte, at int64) (int, error) { return p.disk.WriteAt(b, p.start+at) }
