@@ -129,4 +129,3 @@ func (o *onBox) rows() []row {
 	}
 	return []row{r, a}
 }
-
