@@ -73,8 +73,8 @@ func startMixerHost(t *testing.T) *mixerHost {
 	return m
 }
 
-// is what boxd says about itself.
-type is struct {
+// identified is what boxd says about itself.
+type identified struct {
 	Name, Room, Role string
 	Health           []struct{ Name, State, Cause string }
 	Detail           struct {
@@ -87,7 +87,7 @@ type is struct {
 }
 
 // statusOf waits until boxd says what is wanted.
-func statusOf(ctx context.Context, t *testing.T, m *vm.Machine, what string, ok func(is) bool) (s is) {
+func statusOf(ctx context.Context, t *testing.T, m *vm.Machine, what string, ok func(identified) bool) (s identified) {
 	t.Helper()
 	began := time.Now()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
@@ -160,11 +160,11 @@ func TestDrillIdentity(t *testing.T) {
 			t.Logf("console:\n%s", m.Console.Last(40))
 		}
 	}()
-	s := statusOf(ctx, t, m, "named", func(s is) bool { return s.Name == "hall-camera" && s.Room == "janson" && s.Role == "camera" })
+	s := statusOf(ctx, t, m, "named", func(s identified) bool { return s.Name == "hall-camera" && s.Room == "janson" && s.Role == "camera" })
 	if len(s.Detail.Identity.Causes) != 1 || !strings.Contains(s.Detail.Identity.Causes[0], `videobox.yaml:2: unknown key "colour"`) {
 		t.Errorf("causes %q", s.Detail.Identity.Causes)
 	}
-	s = statusOf(ctx, t, m, "an IPv6 address", func(s is) bool { return hasIPv6(s.Detail.Identity.Addresses) })
+	s = statusOf(ctx, t, m, "an IPv6 address", func(s identified) bool { return hasIPv6(s.Detail.Identity.Addresses) })
 	line, err := m.Console.Wait(ctx, "videobox: hall-camera, janson camera, http://10.0.2.15/")
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestDrillIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	mixer.setRoom(t, "ferrer")
-	statusOf(ctx, t, m, "another room", func(s is) bool { return s.Room == "ferrer" })
+	statusOf(ctx, t, m, "another room", func(s identified) bool { return s.Room == "ferrer" })
 	if code, _ := logOf(ctx, t, m, "boot.txt", ""); code != http.StatusUnauthorized {
 		t.Errorf("the log without the password: %d", code)
 	}
@@ -188,7 +188,7 @@ func TestDrillIdentity(t *testing.T) {
 	if m, err = vm.Start(ctx, cfg); err != nil {
 		t.Fatal(err)
 	}
-	statusOf(ctx, t, m, "the same without the mixer", func(s is) bool { return s.Name == "hall-camera" && s.Room == "ferrer" })
+	statusOf(ctx, t, m, "the same without the mixer", func(s identified) bool { return s.Name == "hall-camera" && s.Room == "ferrer" })
 	if code, body := logOf(ctx, t, m, "previous.txt", password); code != http.StatusOK || !strings.Contains(body, "name=hall-camera") {
 		t.Errorf("the log of the boot before: %d %.2000s", code, body)
 	}
