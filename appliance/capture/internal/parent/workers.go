@@ -23,7 +23,7 @@ const (
 	// stall is for how long a worker may send no picture before it is killed. A
 	// worker without a signal sends the slate, so silence means that it hangs
 	// or is stopped.
-	stall = 2 * time.Second
+	stall = 3 * time.Second
 	// startup is how long its first picture may take: opening a device can take
 	// seconds, and the worker itself gives up waiting after one.
 	startup = 10 * time.Second

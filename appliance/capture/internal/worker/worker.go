@@ -12,8 +12,6 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/openvideobox/videobox/appliance/capture/internal/link"
 	"github.com/openvideobox/videobox/drivers"
@@ -21,7 +19,6 @@ import (
 	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/level"
 	"github.com/openvideobox/videobox/internal/media"
-	"github.com/openvideobox/videobox/internal/picture"
 	"github.com/openvideobox/videobox/internal/program"
 )
 
@@ -54,8 +51,10 @@ type Worker struct {
 	in    *input
 	sound *sound
 	slate slate
-	steps *clock.Steps
-	set   bool // the clock, and the grid hasn't followed yet
+
+	streaming bool // the source, when last looked at
+	steps     *clock.Steps
+	set       bool // the clock, and the grid hasn't followed yet
 
 	labels atomic.Pointer[labels]
 	look   *level.Picture // black, frozen
@@ -84,7 +83,7 @@ func New(work link.Work, clk clock.Clock, enc Encoder, out Output) *Worker {
 		w.sound.later(*work.SoundOffset)
 	}
 	w.look = level.NewPicture(0)
-	w.slate = slate{name: work.Name, labels: &w.labels, frame: media.NewFrame(work.Program.Width, work.Program.Height)}
+	w.slate = newSlate(work.Name, &w.labels, work.Program.Width, work.Program.Height)
 	w.Relabel(work)
 	return w
 }
@@ -247,8 +246,15 @@ func (w *Worker) choose(n int64, c choice) (program.Picture, *media.Frame) {
 	now := w.clk.Now()
 	state, cause := w.in.signal()
 	live := state == drivers.Streaming
-	if w.slate.since.IsZero() || live != w.live {
-		w.slate.since = time.Unix(0, now).UTC()
+	if live != w.streaming || w.slate.since.IsZero() {
+		w.streaming, w.slate.since = live, time.Unix(0, now).UTC()
+	}
+	var f *media.Frame
+	var fresh bool
+	if !live {
+		var current bool
+		f, fresh, current = w.slate.draw(state, cause)
+		live = w.live && !current // the last frame stays until the slate is drawn
 	}
 	if live != w.live {
 		w.live, p.Key = live, true
@@ -256,14 +262,13 @@ func (w *Worker) choose(n int64, c choice) (program.Picture, *media.Frame) {
 		slog.Info("input", "state", state.String(), "cause", cause)
 	}
 	if !live {
-		f, fresh := w.slate.draw(state, cause)
 		p.Key = p.Key || fresh
 		p.Flags = h264.Slate
 		w.report.Slates++
 		return p, f
 	}
+	f = w.in.shown
 	p.Flags = h264.Live
-	f := w.in.shown
 	if c == take {
 		f = w.in.take()
 	} else {
@@ -312,43 +317,6 @@ func (w *Worker) fillReport(now int64, state drivers.State, cause string) {
 	w.sound.report(r)
 	r.Picture = w.look.Values()
 	r.Restarts = w.restarts.Load()
-}
-
-// slate draws what is shown while the source is silent, anew when its text
-// changes.
-type slate struct {
-	name   string
-	labels *atomic.Pointer[labels]
-	frame  *media.Frame
-	text   picture.SlateText
-	since  time.Time
-}
-
-// labels are what the box is called by, and can change.
-type labels struct{ room, address string }
-
-// draw gives the slate, and whether it differs from the last one.
-func (s *slate) draw(state drivers.State, cause string) (f *media.Frame, fresh bool) {
-	l := s.labels.Load()
-	text := picture.SlateText{
-		Name: s.name, Room: l.room, Address: l.address,
-		Cause: sentence(state, cause), Advice: state.Advice(), Time: s.since,
-	}
-	if text == s.text {
-		return s.frame, false
-	}
-	s.text = text
-	picture.FromImage(s.frame, picture.Slate(s.frame.Width, s.frame.Height, text))
-	return s.frame, true
-}
-
-// sentence is a cause as a slate says it.
-func sentence(state drivers.State, cause string) string {
-	if cause == "" {
-		return "Input: " + state.String()
-	}
-	first, size := utf8.DecodeRuneInString(cause)
-	return string(unicode.ToUpper(first)) + cause[size:]
 }
 
 // Serve receives the parent's messages until the pipe ends: it calls task for

@@ -103,6 +103,7 @@ func newBench(t *testing.T) *bench {
 	clk := clock.NewHeld(began)
 	b := &bench{t: t, clk: clk, enc: &encoder{clk: clk}, out: newSent(), done: make(chan error, 1), flat: media.NewFrame(64, 36)}
 	b.w = New(link.Work{Program: shape(), Source: "test", Name: "box1"}, clk, b.enc, b.out)
+	b.w.slate.beside = func(f func()) { f() }
 	ctx, cancel := context.WithCancel(t.Context())
 	b.stop = cancel
 	go func() { b.done <- b.w.Run(ctx) }()
@@ -362,14 +363,46 @@ func TestServe(t *testing.T) {
 func TestRelabelledSlateIsDrawnAnew(t *testing.T) {
 	w := New(link.Work{Program: shape(), Name: "box1"}, clock.NewHeld(began), nil, newSent())
 	s := &w.slate
-	if _, fresh := s.draw(drivers.NoCable, ""); !fresh {
+	s.beside = func(f func()) { f() }
+	if _, fresh, _ := s.draw(drivers.NoCable, ""); !fresh {
 		t.Error("the first slate isn't drawn")
 	}
-	if _, fresh := s.draw(drivers.NoCable, ""); fresh {
+	if _, fresh, _ := s.draw(drivers.NoCable, ""); fresh {
 		t.Error("the same slate is drawn again")
 	}
 	w.Relabel(link.Work{Room: "janson", Address: "http://192.0.2.2:80"})
-	if _, fresh := s.draw(drivers.NoCable, ""); !fresh || s.text.Room != "janson" || s.text.Address != "http://192.0.2.2:80" {
+	if _, fresh, _ := s.draw(drivers.NoCable, ""); !fresh || s.text.Room != "janson" || s.text.Address != "http://192.0.2.2:80" {
 		t.Errorf("fresh %v: %+v", fresh, s.text)
+	}
+}
+
+// TestSlateIsDrawnBesideTheStream: while it is being drawn the last frame stays,
+// and no frame waits for it.
+func TestSlateIsDrawnBesideTheStream(t *testing.T) {
+	w := New(link.Work{Program: shape(), Name: "box1"}, clock.NewHeld(began), nil, newSent())
+	var paint []func()
+	w.slate.beside = func(f func()) { paint = append(paint, f) }
+	w.live, w.streaming = true, true
+	w.State(drivers.NoSignal, "asleep")
+	for range 3 {
+		if p, _ := w.choose(first, repeat); p.Flags != h264.Live|h264.Repeated {
+			t.Errorf("while it is drawn: %+v", p)
+		}
+	}
+	if len(paint) != 1 {
+		t.Fatalf("drawn %d times", len(paint))
+	}
+	paint[0]()
+	if p, f := w.choose(first, repeat); p.Flags != h264.Slate || !p.Key || f != w.slate.frame || w.slate.text.Cause != "Asleep" {
+		t.Errorf("drawn: %+v, %+v", p, w.slate.text)
+	}
+	// Another cause: the old slate stays until the new one is drawn.
+	w.State(drivers.NoCable, "unplugged")
+	if p, _ := w.choose(first, repeat); p.Flags != h264.Slate || p.Key || w.slate.text.Cause != "Asleep" {
+		t.Errorf("while the second is drawn: %+v, %+v", p, w.slate.text)
+	}
+	paint[1]()
+	if p, _ := w.choose(first, repeat); p.Flags != h264.Slate || !p.Key || w.slate.text.Cause != "Unplugged" {
+		t.Errorf("the second: %+v, %+v", p, w.slate.text)
 	}
 }
