@@ -21,7 +21,8 @@ type Config struct {
 	Modes []v4l2.Mode // nil: some of the MS2131's, and 320x180 and 640x360
 	// Now gives UTC and CLOCK_MONOTONIC of the same instant, in ns; nil: the
 	// kernel's. What the source under test is given must be the same.
-	Now func() (utc, monotonic int64)
+	Now    func() (utc, monotonic int64)
+	NoCard bool // it has no sound
 	// VideoPPM and SoundPPM are by how much its two crystals run too fast.
 	VideoPPM, SoundPPM float64
 	// Back is how long it takes from plugging or a reset until there are nodes;
@@ -122,9 +123,13 @@ func (s *Stick) announce() {
 // appear gives it its nodes. Mu is held or not needed yet.
 func (s *Stick) appear() {
 	s.number++
+	card := "card0"
+	if s.cfg.NoCard {
+		card = ""
+	}
 	s.sysfs.Plug(USB{
 		Port: port, Vendor: 0x345f, Product: 0x2131, Name: "USB3.0 Video", Serial: "0001", Number: s.number, Speed: 480,
-		Video: []string{fmt.Sprintf("video%d", s.node), fmt.Sprintf("video%d", s.node+1)}, Card: "card0", HID: "hidraw0",
+		Video: []string{fmt.Sprintf("video%d", s.node), fmt.Sprintf("video%d", s.node+1)}, Card: card, HID: "hidraw0",
 	})
 	s.present = true
 }

@@ -121,7 +121,8 @@ func warnings(r *link.Report) (all []string) {
 	seconds := func(d time.Duration) time.Duration { return d.Truncate(time.Second) }
 	warn(r.Picture.Black, "the picture has been black for %v", seconds(r.Picture.BlackFor))
 	warn(r.Picture.Frozen && !r.Picture.Black, "the picture has not changed for %v", seconds(r.Picture.FrozenFor))
-	warn(r.Levels.Silent && !r.Muted, "no sound for %v", seconds(r.Levels.SilentFor))
+	warn(r.SoundCause != "" && !r.Muted, "%s", r.SoundCause)
+	warn(r.Levels.Silent && !r.Muted && r.SoundCause == "", "no sound for %v", seconds(r.Levels.SilentFor))
 	warn(r.Levels.Dead != level.None, "no sound on the %s channel", r.Levels.Dead)
 	warn(r.Levels.Clipping, "the sound clips: turn it down")
 	return all

@@ -49,6 +49,7 @@ func TestWarningsAreInWords(t *testing.T) {
 		"not changed for 1m0s": {Picture: level.PictureValues{Frozen: true, FrozenFor: time.Minute}},
 		"no sound for 10s":     {Levels: level.Values{Silent: true, SilentFor: 10 * time.Second}},
 		"the left channel":     {Levels: level.Values{Dead: level.Left}},
+		"no sound card":        {SoundCause: "the capture device has no sound card", Levels: level.Values{Silent: true}},
 		"turn it down":         {Levels: level.Values{Clipping: true}},
 	} {
 		got := strings.Join(warnings(&r), "; ")

@@ -42,7 +42,6 @@ func device(spec string, c program.Config) (drivers.Source, error) {
 	d.video = v4l2.New(videoConfig(d.hw, video, c, d))
 	switch {
 	case named && sound == "none":
-		d.card = func(v4l2.Device) (string, bool) { return "", false }
 	case named:
 		path, err := alsa.Path(sound)
 		if err != nil {
@@ -90,7 +89,7 @@ func first(d v4l2.Device, nodes func(usb.Device) []string) (string, bool) {
 type stick struct {
 	hw     Hardware
 	video  *v4l2.Source
-	card   func(v4l2.Device) (path string, ok bool)
+	card   func(v4l2.Device) (path string, ok bool) // nil: no sound is wanted
 	signal signal
 
 	mu     sync.Mutex
@@ -124,7 +123,9 @@ func (d *stick) current() (v4l2.Device, <-chan struct{}) {
 func (d *stick) Run(ctx context.Context, sink drivers.Sink) error {
 	d.signal.sink = sink
 	g := run.NewGroup(ctx)
-	g.Go("", func(ctx context.Context) error { return d.runSound(ctx, sink) })
+	if d.card != nil {
+		g.Go("", func(ctx context.Context) error { return d.runSound(ctx, sink) })
+	}
 	g.Go("", d.runStatus)
 	err := d.video.Run(ctx, &d.signal)
 	g.Stop()
