@@ -113,7 +113,7 @@ type watched struct {
 	sounds  int
 }
 
-const enough = 20 // keyframes with different numbers, one a second
+const enough = 12 // keyframes with different numbers, one a second
 
 func (w *watched) Video(u media.Unit) {
 	if !u.Key || w.decoder.Decode(u.Data, w.frame) != nil {
