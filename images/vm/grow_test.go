@@ -5,16 +5,12 @@ package vm_test
 import (
 	"context"
 	"encoding/json"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/openvideobox/videobox/images/disk"
 	"github.com/openvideobox/videobox/images/vm"
@@ -47,24 +43,9 @@ func waitPerm(t *testing.T, m *vm.Machine) permState {
 }
 
 func askPerm(ctx context.Context, addr string) *permState {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/api/status", nil)
-	if err != nil {
-		return nil
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil
-	}
+	_, body := ask(ctx, addr, "/api/status", "secret")
 	var status struct{ Detail struct{ Perm *permState } }
-	if json.Unmarshal(body, &status) != nil {
+	if json.Unmarshal([]byte(body), &status) != nil {
 		return nil
 	}
 	return status.Detail.Perm
@@ -150,65 +131,44 @@ func run(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// TestShortGrow: an image on a card twice its size. /perm gets all of
-// it, what was there is kept, and the next start finds it done.
-func TestShortGrow(t *testing.T) {
-	info, err := os.Stat(image)
-	if err != nil {
-		t.Fatalf("%v; make image builds it", err)
-	}
+// TestShortCard: one boot of an image on a card twice its size. /perm gets all
+// of it, what was there is kept, and power cuts while it grows and while it
+// records cost no more than they may. Two of them are really booted.
+func TestShortCard(t *testing.T) {
+	size := imageBytes(t)
 	perm, err := vm.BoxPerm("secret")
 	if err != nil {
 		t.Fatal(err)
 	}
-	const kept = "kept over the growth\n"
-	perm["videobox/kept.txt"] = kept
-	dir := t.TempDir()
-	m := bootCard(t, vm.Config{Image: image, Dir: dir, Size: 2 * info.Size(), Perm: perm})
-	p := waitPerm(t, m)
-	old := permOf(t, image)
-	if least := old.Size + info.Size() - 64<<20; p.State != "ready" || p.Bytes < least {
-		t.Errorf("%+v, want %d bytes or more of %d", p, least, old.Size+info.Size())
-	}
-	m.Stop()
-	card := raw(t, dir)
-	now := permOf(t, card)
-	if now.Start != old.Start || now.Size < p.Bytes {
-		t.Errorf("partition %+v, was %+v", now, old)
-	}
-	file := permFile(t, card)
-	run(t, "e2fsck", "-p", file) // the plug was pulled
-	run(t, "e2fsck", "-fn", file)
-	if got := run(t, "debugfs", "-R", "cat videobox/kept.txt", file); !strings.Contains(got, kept) {
-		t.Errorf("the file that was there: %q", got)
-	}
+	perm["videobox/kept.txt"] = keptText
+	card := newCard(t, t.TempDir(), 2*size, perm)
+	old := permOf(t, card)
+	r := record(t, card, 20*time.Second, func(b box) {
+		p := waitPerm(t, b.Machine)
+		if least := old.Size + size - 64<<20; p.State != "ready" || p.Bytes < least {
+			t.Errorf("%+v, want %d bytes or more of %d", p, least, old.Size+size)
+		}
+	})
+	growCuts(t, card, r.log, 40, true)
+	r.recordCuts(t, 60, false)
+	r.bootCuts(t, shortBoots)
 }
+
+// shortBoots is how many cuts make test really boots, at some 15 s each.
+const shortBoots = 2
 
 // TestShortEmptyPerm: as plain `gok overwrite` leaves it, there is nothing where
 // /perm ought to be, and the card is larger than the image.
 func TestShortEmptyPerm(t *testing.T) {
-	info, err := os.Stat(image)
-	if err != nil {
-		t.Fatalf("%v; make image builds it", err)
-	}
-	dir := t.TempDir()
-	empty := filepath.Join(dir, "empty.img")
-	run(t, "cp", "--sparse=always", image, empty)
-	p := permOf(t, empty)
-	f, err := os.OpenFile(empty, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, p.Start, p.Size); err != nil {
-		t.Fatal(err)
-	}
-	m := bootCard(t, vm.Config{Image: empty, Dir: dir, Size: 2 * info.Size()})
-	if got := waitPerm(t, m); got.State != "made" || got.Bytes < p.Size+info.Size()-200<<20 {
-		t.Errorf("%+v, want some of %d bytes", got, p.Size+info.Size())
+	size, dir := imageBytes(t), t.TempDir()
+	card := newCard(t, dir, 2*size, nil)
+	p := permOf(t, card)
+	m := bootCard(t, vm.Config{Image: card, Dir: dir})
+	if got := waitPerm(t, m); got.State != "made" || got.Bytes < p.Size+size-200<<20 {
+		t.Errorf("%+v, want most of %d bytes", got, p.Size+size)
 	}
 	m.Stop()
-	file := permFile(t, raw(t, dir))
-	run(t, "e2fsck", "-p", file)
-	run(t, "e2fsck", "-fn", file)
+	if _, err := repairPerm(t.Context(), permFile(t, raw(t, dir))); err != nil {
+		t.Error(err)
+	}
 }

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/openvideobox/videobox/images/vm"
 	"github.com/openvideobox/videobox/images/vm/blocklog"
 	"github.com/openvideobox/videobox/internal/h264"
@@ -52,6 +54,7 @@ type recorded struct {
 	frames    []seenFrame
 	ts        []byte // the stream's end, from goOn on: what a box records after its next start
 	goOn      uint64 // the first frame of it
+	full      uint64 // the last frame that the disk had room for; 0: all
 
 	mu      sync.Mutex
 	keeping bool
@@ -86,11 +89,15 @@ func (r *recorded) keep() {
 // Audio is of no interest.
 func (r *recorded) Audio(media.Unit) {}
 
-// record boots a card, lets it record for a while, and pulls the plug.
-func record(t *testing.T, card string, d time.Duration) *recorded {
+// record boots a card, lets it record for a while, and pulls the plug. Meanwhile
+// may look at the box.
+func record(t *testing.T, card string, d time.Duration, meanwhile func(box)) *recorded {
 	t.Helper()
 	r := &recorded{card: card, log: card + ".log"}
 	b := boot(t, func(c *vm.Config) { c.Image, c.Perm, c.Log = card, nil, r.log })
+	if meanwhile != nil {
+		meanwhile(b)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
@@ -249,13 +256,13 @@ func play(name string) (uint64, error) {
 	return l.last, nil
 }
 
-// mounted mounts a file system for f.
-func mounted(name string, f func(dir string) error) (err error) {
+// mountedAt mounts the file system that starts there in a file, for f.
+func mountedAt(name string, start int64, f func(dir string) error) (err error) {
 	dir := name + ".mnt"
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if out, err := exec.Command("mount", "-o", "loop,noatime", name, dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mount", "-o", fmt.Sprintf("loop,noatime,offset=%d", start), name, dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("mount: %w: %s", err, out)
 	}
 	defer func() {
@@ -284,28 +291,44 @@ func tearIndex(perm string, r *rand.Rand) error {
 	return nil
 }
 
-// recordCuts replays n power cuts of a recording. It skips what lies before the
-// first file, and checks loss, files and index. Torn also tears the index.
+// cuts is the log of the run, for /perm or for all of the card.
+func (r *recorded) cuts(t *testing.T, whole bool) *cuts {
+	t.Helper()
+	info, err := os.Stat(r.card)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := blocklog.Window{Size: info.Size()}
+	if !whole {
+		w.Start = permOf(t, r.card).Start
+		w.Size -= w.Start
+	}
+	return newCuts(t, r.card, r.log, w)
+}
+
+// span is what of the log was written while a file was there: from three seconds
+// after the stream's first frame on.
+func (r *recorded) span(t *testing.T, l *blocklog.Log) (from, to int) {
+	t.Helper()
+	from, to = l.At(r.sizes[0].bytes), l.At(r.sizes[len(r.sizes)-1].bytes)
+	for from < to && r.when(l.End(from+1)).Before(r.frames[0].at.Add(3*time.Second)) {
+		from++
+	}
+	if from >= to-10 {
+		t.Fatalf("the log has %d entries, of which %d are before the first file", to, from)
+	}
+	return from, to
+}
+
+// recordCuts replays n power cuts of a recording and checks loss, files and
+// index. Torn also tears the index.
 func (r *recorded) recordCuts(t *testing.T, n int, torn bool) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: mounts")
 	}
-	p := permOf(t, r.card)
-	info, err := os.Stat(r.card)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := newCuts(t, r.card, r.log, blocklog.Window{Start: p.Start, Size: info.Size() - p.Start})
-	// Three seconds on, the first file is there.
-	from := c.log.At(r.sizes[0].bytes)
-	for from < len(c.log.Entries) && r.when(c.log.End(from+1)).Before(r.frames[0].at.Add(3*time.Second)) {
-		from++
-	}
-	to := c.log.At(r.sizes[len(r.sizes)-1].bytes)
-	if from >= to-10 {
-		t.Fatalf("the log has %d entries, of which %d are before the first file", to, from)
-	}
+	c := r.cuts(t, false)
+	from, to := r.span(t, c.log)
 	rnd := rand.New(rand.NewPCG(9, uint64(n)))
 	var losses []float64
 	bad := 0
@@ -334,7 +357,7 @@ func (r *recorded) oneCut(t *testing.T, c *cuts, at int, seed uint64, torn bool,
 		return 0, err
 	}
 	var o outcome
-	err := mounted(name, func(dir string) (err error) {
+	err := mountedAt(name, 0, func(dir string) (err error) {
 		if torn {
 			if err := tearIndex(dir, rnd); err != nil {
 				return err
@@ -349,6 +372,9 @@ func (r *recorded) oneCut(t *testing.T, c *cuts, at int, seed uint64, torn bool,
 	cut, flushed := r.when(c.log.End(at)), r.when(c.log.End(c.log.Flushed(at)))
 	stall := max(0, cut.Sub(flushed)-recording.DefaultFlush)
 	want := r.newest(cut.Add(-mayLose - stall))
+	if r.full > 0 {
+		want = min(want, r.full)
+	}
 	now := r.newest(cut)
 	loss := (float64(now) - float64(o.last)) / frameRate
 	if o.last < want {
@@ -357,23 +383,86 @@ func (r *recorded) oneCut(t *testing.T, c *cuts, at int, seed uint64, torn bool,
 	return max(loss, 0), nil
 }
 
-// TestShortRecordCut: power cuts of one recording run.
-func TestShortRecordCut(t *testing.T) {
-	perm, err := vm.BoxPerm("secret")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := record(t, newCard(t, t.TempDir(), imageBytes(t), perm), 20*time.Second)
-	r.recordCuts(t, 60, false)
-}
-
-// TestDrillRecordCut: a thousand, and with a torn index.
+// TestDrillRecordCut: a thousand power cuts of one recording, and some with a
+// torn index. Without flushes the same check finds much to complain of.
 func TestDrillRecordCut(t *testing.T) {
 	perm, err := vm.BoxPerm("secret")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := record(t, newCard(t, t.TempDir(), imageBytes(t), perm), 60*time.Second)
-	r.recordCuts(t, 1000, false)
-	r.recordCuts(t, 200, true)
+	r := record(t, newCard(t, t.TempDir(), imageBytes(t), perm), 60*time.Second, nil)
+	t.Run("1000", func(t *testing.T) { r.recordCuts(t, 1000, false) })
+	t.Run("torn index", func(t *testing.T) { r.recordCuts(t, 200, true) })
+	t.Run("check finds a disk that never flushes", r.withoutFlushes)
+	t.Run("booted", func(t *testing.T) { r.bootCuts(t, 20) })
+}
+
+// withoutFlushes replays the log as that of a recorder that never flushes.
+func (r *recorded) withoutFlushes(t *testing.T) {
+	c := r.cuts(t, false)
+	from, to := r.span(t, c.log)
+	for i := range c.log.Entries[from:] {
+		c.log.Entries[from+i].Flush = false
+	}
+	faults := 0
+	for i := range 20 {
+		if _, err := r.oneCut(t, c, to-20+i, uint64(i), false, nil); err != nil {
+			faults++
+		}
+	}
+	if faults < 10 {
+		t.Errorf("%d faults found in 20 cuts", faults)
+	}
+}
+
+// TestDrillRecordCutFull: the disk fills up while it records.
+func TestDrillRecordCutFull(t *testing.T) {
+	perm, err := vm.BoxPerm("secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	card := newCard(t, t.TempDir(), imageBytes(t), perm)
+	const keepFree, room = 512 << 20, 1500 << 10 // record's default, and half a minute
+	p := permOf(t, card)
+	fill(t, card, p.Start, keepFree+room)
+	r := record(t, card, 60*time.Second, nil)
+	c := r.cuts(t, false)
+	_, to := r.span(t, c.log)
+	name := c.cut(t, to, 0)
+	if _, err := repairPerm(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	err = mountedAt(name, 0, func(dir string) error {
+		files, err := filepath.Glob(filepath.Join(dir, "recordings", "*", "*.ts"))
+		for _, f := range files {
+			last, perr := play(f)
+			r.full, err = max(r.full, last), errors.Join(err, perr)
+		}
+		return err
+	})
+	if end := r.newest(r.sizes[len(r.sizes)-1].at); err != nil || r.full == 0 || r.full+5*frameRate > end {
+		t.Fatalf("the disk was not full: recorded up to frame %d of %d, %v", r.full, end, err)
+	}
+	t.Logf("full %.1f s before the end", float64(r.newest(r.sizes[len(r.sizes)-1].at)-r.full)/frameRate)
+	r.recordCuts(t, 300, false)
+}
+
+// fill leaves that many bytes free in a card's /perm.
+func fill(t *testing.T, card string, start int64, free uint64) {
+	t.Helper()
+	err := mountedAt(card, start, func(dir string) error {
+		now, _, err := recording.Disk{}.Space(dir)
+		if err != nil {
+			return err
+		}
+		f, err := os.Create(filepath.Join(dir, "filler"))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return unix.Fallocate(int(f.Fd()), 0, 0, int64(now-free))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
