@@ -45,7 +45,7 @@ func waitPerm(t *testing.T, m *vm.Machine) permState {
 func askPerm(ctx context.Context, addr string) *permState {
 	_, body := ask(ctx, addr, "/api/status", "secret")
 	var status struct{ Detail struct{ Perm *permState } }
-	if json.Unmarshal([]byte(body), &status) != nil {
+	if json.Unmarshal([]byte(body), &status) != nil || status.Detail.Perm == nil || status.Detail.Perm.State == "working" {
 		return nil
 	}
 	return status.Detail.Perm

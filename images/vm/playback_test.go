@@ -1,0 +1,167 @@
+//go:build vm
+
+package vm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/media"
+	"github.com/openvideobox/videobox/internal/mpegts"
+	"github.com/openvideobox/videobox/internal/recording"
+)
+
+// outcome is what a cut left of a recording.
+type outcome struct {
+	files int
+	last  uint64 // frame
+}
+
+// look starts recording in a mounted /perm, as record does after a power cut,
+// and checks all of it: each file plays from its first to its last packet, and
+// the index agrees with it.
+func (r *recorded) look(ctx context.Context, perm string, deep bool) (o outcome, err error) {
+	dirs, err := filepath.Glob(filepath.Join(perm, "recordings", "*"))
+	if err != nil || len(dirs) == 0 {
+		return o, err
+	}
+	cfg := recording.Config{Dir: filepath.Join(perm, "recordings"), Name: filepath.Base(dirs[0]), Log: slog.New(slog.DiscardHandler)}
+	rec, err := recording.New(cfg)
+	if err != nil {
+		return o, err
+	}
+	if _, err := rec.Write(r.ts); err != nil {
+		return o, err
+	}
+	if err := rec.Close(); err != nil {
+		return o, err
+	}
+	entries, err := recording.List(recording.Disk{}, cfg.Dir, cfg.Name)
+	if err != nil {
+		return o, err
+	}
+	wentOn := false
+	for _, e := range entries {
+		last, err := checkFile(ctx, filepath.Join(dirs[0], e.File), e, deep)
+		if err != nil {
+			return o, fmt.Errorf("%s, %d bytes: %w", e.File, e.Bytes, err)
+		}
+		if e.StartFrame > r.goOn {
+			wentOn = true
+			continue
+		}
+		o.last = max(o.last, last)
+		o.files++
+	}
+	if !wentOn {
+		return o, errors.New("recording did not go on in a new file")
+	}
+	return o, nil
+}
+
+// checkFile plays a file and compares it with its line of the index.
+func checkFile(ctx context.Context, file string, e recording.Entry, deep bool) (uint64, error) {
+	last, err := play(file)
+	if err != nil {
+		return 0, err
+	}
+	if e.Open || e.EndFrame != last {
+		return 0, fmt.Errorf("ends with frame %d, the index says %d, open: %v", last, e.EndFrame, e.Open)
+	}
+	if !deep {
+		return last, nil
+	}
+	out, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-xerror", "-nostdin", "-i", file, "-map", "0", "-f", "null", "-").CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("ffmpeg: %w: %.300s", err, out)
+	}
+	return last, nil
+}
+
+// lastFrame keeps the number of the last frame and whether the first was one to
+// start with.
+type lastFrame struct {
+	frames int
+	last   uint64
+	key    bool
+}
+
+func (l *lastFrame) Video(u media.Unit) {
+	if l.frames == 0 {
+		l.key = u.Key
+	}
+	l.frames++
+	if s, ok := h264.FindStamp(u.Data); ok {
+		l.last = s.Frame
+	}
+}
+
+func (l *lastFrame) Audio(media.Unit) {}
+
+// play reads a file as a player does and says its last frame.
+func play(name string) (uint64, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var l lastFrame
+	if err := mpegts.Demux(f, &l); err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("demux: %w", err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return 0, err
+	}
+	p := mpegts.NewProbe()
+	if _, err := io.Copy(p, f); err != nil {
+		return 0, err
+	}
+	r := p.Report()
+	if !l.key || l.frames == 0 || r.Continuity != 0 || r.SyncLosses != 0 || r.MissingFrames != 0 {
+		return 0, fmt.Errorf("doesn't play: key %v, %d frames, %v", l.key, l.frames, r)
+	}
+	return l.last, nil
+}
+
+// mountedAt mounts the file system that starts there in a file, for f.
+func mountedAt(name string, start int64, f func(dir string) error) (err error) {
+	dir := name + ".mnt"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if out, err := exec.Command("mount", "-o", fmt.Sprintf("loop,noatime,offset=%d", start), name, dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("mount: %w: %s", err, out)
+	}
+	defer func() {
+		if out, uerr := exec.Command("umount", dir).CombinedOutput(); uerr != nil {
+			err = errors.Join(err, fmt.Errorf("umount: %w: %s", uerr, out))
+		}
+	}()
+	return f(dir)
+}
+
+// tearIndex cuts the end off the index, as a power cut can leave it.
+func tearIndex(perm string, r *rand.Rand) error {
+	list, err := filepath.Glob(filepath.Join(perm, "recordings", "*", "*.jsonl"))
+	if err != nil {
+		return err
+	}
+	for _, name := range list {
+		info, err := os.Stat(name)
+		if err != nil {
+			return err
+		}
+		if err := os.Truncate(name, info.Size()-min(info.Size(), r.Int64N(400))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
