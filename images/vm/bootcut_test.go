@@ -73,7 +73,7 @@ func (r *recorded) bootCut(t *testing.T, card string, want uint64) time.Duration
 // recordsAgain waits until a new file grows, and names the old ones.
 func (r *recorded) recordsAgain(t *testing.T, b box) (old []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	poll := time.NewTicker(300 * time.Millisecond)
 	defer poll.Stop()

@@ -25,7 +25,7 @@ type permState struct {
 // waitPerm waits until boxd says what became of /perm.
 func waitPerm(t *testing.T, m *vm.Machine) permState {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	poll := time.NewTicker(300 * time.Millisecond)
 	defer poll.Stop()
