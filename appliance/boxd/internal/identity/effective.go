@@ -154,7 +154,7 @@ func (i *Identity) writeFiles(f files) error {
 		return err
 	}
 	if f.name != i.written.name {
-		slog.Info("this box is", "name", f.name, "mac", i.nic.MAC)
+		slog.Info("this box is", "name", f.name, "mac", i.nic.MAC.String())
 		if err := i.o.Hostname(f.name); err != nil {
 			i.causes["host name"] = err.Error()
 		}
