@@ -201,7 +201,9 @@ func TestViews(t *testing.T) {
 		"oversized":                {answer(make([]byte, maxView+1), nil), false, "more than 256 KiB", false},
 		"nonsense":                 {answer([]byte("colour: red\n"), nil), false, "event view:1", false},
 		"an error":                 {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }, false, "500", false},
-		"elsewhere":                {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://192.0.2.1/", http.StatusFound) }, false, "302", false},
+		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://192.0.2.1/", http.StatusFound)
+		}, false, "302", false},
 	} {
 		p := newPlace(t)
 		p.o.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
