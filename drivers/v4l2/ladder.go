@@ -42,6 +42,9 @@ const (
 	// doesn't answer take up to 5 s each.
 	openPatience  = 3 * time.Second
 	closePatience = time.Second
+	// stepPatience is how long it may hold a reset, for which it waits until
+	// requests in flight to all of the device's drivers have timed out.
+	stepPatience = 15 * time.Second
 )
 
 // ladder remembers what was done.
@@ -82,9 +85,10 @@ func (s *Source) climb(ctx context.Context, cause error) error {
 	case reopen:
 		return ctx.Err()
 	case reset:
-		err = s.last.reset()
+		err = s.act(ctx, s.last.reset)
 	case reauthorize:
-		err = s.reauthorize(ctx)
+		d := s.last
+		err = s.act(ctx, func() error { return s.reauthorize(ctx, d) })
 	default:
 		return failure(drivers.Frozen, fmt.Errorf("%w; nothing has helped: %w", drivers.ErrWedged, cause))
 	}
@@ -95,6 +99,22 @@ func (s *Source) climb(ctx context.Context, cause error) error {
 	return s.awaitDevice(ctx)
 }
 
+// act takes a step that the kernel may hold as well, and goes on without it.
+func (s *Source) act(ctx context.Context, step func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- step() }()
+	reached, stop := s.cfg.Clock.After(s.cfg.Clock.Now() + int64(stepPatience))
+	defer stop()
+	select {
+	case err := <-done:
+		return err
+	case <-reached:
+		return errHeld
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (d Device) reset() error {
 	if !d.OnUSB {
 		return errors.New("it isn't on USB")
@@ -102,16 +122,16 @@ func (d Device) reset() error {
 	return d.USB.Reset()
 }
 
-func (s *Source) reauthorize(ctx context.Context) error {
-	if !s.last.OnUSB {
+func (s *Source) reauthorize(ctx context.Context, d Device) error {
+	if !d.OnUSB {
 		return errors.New("it isn't on USB")
 	}
-	if err := s.last.USB.Authorize(false); err != nil {
+	if err := d.USB.Authorize(false); err != nil {
 		return err
 	}
 	wait := clock.Sleep(ctx, s.cfg.Clock, offTime)
 	// Whatever happens: a device left without authorization is lost.
-	return errors.Join(s.last.USB.Authorize(true), wait)
+	return errors.Join(d.USB.Authorize(true), wait)
 }
 
 // awaitDevice waits until a device that was reset has a node again.
