@@ -83,7 +83,19 @@ func (b *Box) Do(by, why string) error {
 	if err := b.remember(m); err != nil && up < shortest {
 		return fmt.Errorf("%w: it could not be remembered, so it waits for an uptime of %v: %w", ErrNotNow, shortest, err)
 	}
+	b.say(by + " restarts the box: " + why)
 	return b.reboot()
+}
+
+// say leaves a line on the console, since logs of the programs may not be read
+// any more.
+func (b *Box) say(line string) {
+	f, err := os.OpenFile(filepath.Join(b.root, "dev/console"), os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	fmt.Fprintf(f, "restart: %s\n", line)
 }
 
 // next is what is to be remembered of a restart now, or why it has to wait.

@@ -67,12 +67,13 @@ func (s Sight) Trouble() Trouble {
 }
 
 // top is the last rung that may help. A device that delivers nothing is often
-// only a source that is switched off: no reason to restart a box.
+// only a source that is switched off, and slates of a source that streams are
+// often an encoder that is too slow: no reason to restart a box.
 func (t Trouble) top() Step {
-	if t == Hung {
-		return Authorize
+	if t == Stands {
+		return Restart
 	}
-	return Restart
+	return Authorize
 }
 
 // patience is how long trouble may last before anything is done, since most
