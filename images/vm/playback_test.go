@@ -30,29 +30,38 @@ type outcome struct {
 // the index agrees with it.
 func (r *recorded) look(ctx context.Context, perm string, deep bool) (o outcome, err error) {
 	dirs, err := filepath.Glob(filepath.Join(perm, "recordings", "*"))
-	if err != nil || len(dirs) == 0 {
-		return o, err
-	}
-	cfg := recording.Config{Dir: filepath.Join(perm, "recordings"), Name: filepath.Base(dirs[0]), Log: slog.New(slog.DiscardHandler)}
-	rec, err := recording.New(cfg)
 	if err != nil {
 		return o, err
 	}
+	for _, dir := range dirs { // more than one if the box has got another name
+		if err := r.lookAt(ctx, dir, deep, &o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+func (r *recorded) lookAt(ctx context.Context, dir string, deep bool, o *outcome) error {
+	cfg := recording.Config{Dir: filepath.Dir(dir), Name: filepath.Base(dir), Log: slog.New(slog.DiscardHandler)}
+	rec, err := recording.New(cfg)
+	if err != nil {
+		return err
+	}
 	if _, err := rec.Write(r.ts); err != nil {
-		return o, err
+		return err
 	}
 	if err := rec.Close(); err != nil {
-		return o, err
+		return err
 	}
 	entries, err := recording.List(recording.Disk{}, cfg.Dir, cfg.Name)
 	if err != nil {
-		return o, err
+		return err
 	}
 	wentOn := false
 	for _, e := range entries {
-		last, err := checkFile(ctx, filepath.Join(dirs[0], e.File), e, deep)
+		last, err := checkFile(ctx, filepath.Join(dir, e.File), e, deep)
 		if err != nil {
-			return o, fmt.Errorf("%s, %d bytes: %w", e.File, e.Bytes, err)
+			return fmt.Errorf("%s, %d bytes: %w", e.File, e.Bytes, err)
 		}
 		if e.StartFrame > r.goOn {
 			wentOn = true
@@ -62,9 +71,9 @@ func (r *recorded) look(ctx context.Context, perm string, deep bool) (o outcome,
 		o.files++
 	}
 	if !wentOn {
-		return o, errors.New("recording did not go on in a new file")
+		return errors.New("recording did not go on in a new file")
 	}
-	return o, nil
+	return nil
 }
 
 // checkFile plays a file and compares it with its line of the index.
