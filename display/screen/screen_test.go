@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/image/draw"
 	"pgregory.net/rapid"
 )
 
@@ -164,12 +165,14 @@ func differing(want image.Image, got *image.RGBA) (n int) {
 	if want.Bounds() != got.Bounds() {
 		return max(1, want.Bounds().Dx()*want.Bounds().Dy())
 	}
-	for y := range got.Bounds().Dy() {
-		for x := range got.Bounds().Dx() {
-			a, b := color.RGBAModel.Convert(want.At(x, y)).(color.RGBA), got.RGBAAt(x, y)
-			if far(a.R, b.R) || far(a.G, b.G) || far(a.B, b.B) {
-				n++
-			}
+	w, ok := want.(*image.RGBA)
+	if !ok {
+		w = image.NewRGBA(want.Bounds())
+		draw.Draw(w, w.Rect, want, w.Rect.Min, draw.Src)
+	}
+	for i := 0; i < len(got.Pix); i += 4 {
+		if far(w.Pix[i], got.Pix[i]) || far(w.Pix[i+1], got.Pix[i+1]) || far(w.Pix[i+2], got.Pix[i+2]) {
+			n++
 		}
 	}
 	return n
@@ -227,7 +230,7 @@ func TestOnlyWhatChangedIsDrawn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := sizes[rapid.IntRange(0, 3).Draw(t, "size")]
 		s, before := New(size.X, size.Y), image.NewRGBA(image.Rectangle{Max: size})
-		for range rapid.IntRange(1, 5).Draw(t, "states") {
+		for range rapid.IntRange(1, 3).Draw(t, "states") {
 			st := base()
 			states[rapid.SampledFrom(names).Draw(t, "state")](&st)
 			st.Time = st.Time.Add(time.Duration(rapid.IntRange(0, 15).Draw(t, "seconds")) * time.Second)
@@ -236,14 +239,10 @@ func TestOnlyWhatChangedIsDrawn(t *testing.T) {
 			if string(got.Pix) != string(want.Pix) {
 				t.Fatalf("not as on a new screen: %d pixels", differing(want, got))
 			}
-			for y := range size.Y {
-				for x := range size.X {
-					if !(image.Point{x, y}).In(changed) && before.RGBAAt(x, y) != got.RGBAAt(x, y) {
-						t.Fatalf("%d,%d differs outside of %v", x, y, changed)
-					}
-				}
+			draw.Draw(before, changed, got, changed.Min, draw.Src)
+			if string(before.Pix) != string(got.Pix) {
+				t.Fatalf("something differs outside of %v", changed)
 			}
-			copy(before.Pix, got.Pix)
 		}
 	})
 }
