@@ -15,6 +15,7 @@ import (
 	"github.com/openvideobox/videobox/drivers/pattern"
 	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/media"
+	"github.com/openvideobox/videobox/internal/picture"
 	"github.com/openvideobox/videobox/internal/program"
 )
 
@@ -99,6 +100,10 @@ func (s *script) play(ctx context.Context, act string, sink drivers.Sink) error 
 		return nil
 	case "ends":
 		return errors.New("the driver gave up")
+	case "crystals":
+		return crystals(ctx, shape, 0, sink)
+	case "late sound":
+		return crystals(ctx, shape, 50*time.Millisecond, sink)
 	case "camera":
 		return camera(ctx, shape, 1920, 1080, sink)
 	case "720p":
@@ -135,6 +140,45 @@ func camera(ctx context.Context, c pattern.Config, width, height int, sink drive
 		}
 		f := frames[n%int64(len(frames))]
 		f.Time = time.Now().UnixNano()
+		sink.Video(f)
+	}
+}
+
+// The crystals of a stick's picture and of its sound, which differ.
+const videoPPM, audioPPM = 100, -150
+
+// crystals is the test pattern as a stick takes it whose picture and sound run by
+// two crystals; the sound's times jitter by 3 ms. Flash and beep are at whole
+// seconds of UTC nevertheless: they come from one laptop. The sound may be late.
+func crystals(ctx context.Context, c pattern.Config, late time.Duration, sink drivers.Sink) error {
+	done := make(chan error, 1)
+	began := time.Now().UnixNano()
+	at := func(i, perSecond int64, ppm float64) int64 {
+		return began + int64(float64(i)*1e9/(float64(perSecond)*(1+ppm/1e6)))
+	}
+	go func() {
+		sound := make([]int16, 480*media.Channels)
+		for i := int64(0); ; i += 480 {
+			if err := clock.Wait(ctx, clock.System, at(i+480, media.SampleRate, audioPPM)); err != nil {
+				done <- err
+				return
+			}
+			t := at(i, media.SampleRate, audioPPM)
+			picture.Beep(sound, media.SampleAt(t+10_000))
+			jitter := (i/480*7919%13 - 6) * 500_000
+			sink.Audio(media.Samples{Time: t + jitter + int64(late), Rate: media.SampleRate, Channels: media.Channels, Data: sound})
+		}
+	}()
+	var p picture.Pattern
+	f := media.NewFrame(c.Width, c.Height)
+	for i := int64(0); ; i++ {
+		t := at(i, int64(c.Rate), videoPPM)
+		if err := clock.Wait(ctx, clock.System, t); err != nil {
+			<-done
+			return err
+		}
+		p.Draw(f, media.FrameAt(t+500_000_000/int64(c.Rate), c.Rate), c.Rate)
+		f.Time = t
 		sink.Video(f)
 	}
 }
