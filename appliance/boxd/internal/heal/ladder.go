@@ -77,11 +77,16 @@ func (t Trouble) top() Step {
 }
 
 // patience is how long trouble may last before anything is done, since most
-// mends itself. Slates come from an encoder that is a little too slow, too, and
+// mends itself. A device that hangs is first its driver's: capture opens it anew,
+// resets it, takes it off the bus and at last replaces its worker, within 30 s,
+// and a worker that is killed meanwhile begins with that again. Slates come from an encoder that is a little too slow, too, and
 // a start of it costs more than it has.
 func (t Trouble) patience() time.Duration {
-	if t == Slates {
+	switch t {
+	case Slates:
 		return 15 * time.Second
+	case Hung:
+		return 45 * time.Second
 	}
 	return 5 * time.Second
 }
