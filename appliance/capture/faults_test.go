@@ -67,7 +67,7 @@ var faults = []fault{
 // says what is wrong, and the picture is back within two seconds. The long form
 // (DRILL=1) has a new fault every 20 s for more than ten minutes.
 func TestDrillEveryFault(t *testing.T) {
-	on, every, rounds := 1200*time.Millisecond, 2500*time.Millisecond, 1
+	on, every, rounds := 1200*time.Millisecond, 1800*time.Millisecond, 1
 	if os.Getenv("DRILL") != "" {
 		on, every, rounds = 8*time.Second, 20*time.Second, 2
 	}
