@@ -56,15 +56,21 @@ type recorded struct {
 
 	mu      sync.Mutex
 	keeping bool
+	keys    int // seen while keeping
 }
 
-// afterwards is how much of the stream is kept for going on.
-const afterwards = 4 * time.Second
+// afterwards is how many keyframes of the stream are kept for going on.
+const afterwards = 4
 
 // Video notes a frame's number.
 func (r *recorded) Video(u media.Unit) {
 	if s, ok := h264.FindStamp(u.Data); ok {
 		r.frames = append(r.frames, seenFrame{time.Now(), s.Frame})
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keeping && u.Key {
+		r.keys++
 	}
 }
 
@@ -76,6 +82,12 @@ func (r *recorded) Write(p []byte) (int, error) {
 		r.ts = append(r.ts, p...)
 	}
 	return len(p), nil
+}
+
+func (r *recorded) keptEnough() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.keys >= afterwards
 }
 
 func (r *recorded) keep() {
@@ -119,7 +131,11 @@ func record(t *testing.T, card string, d time.Duration, meanwhile func(box)) *re
 		}
 	}
 	r.keep()
-	time.Sleep(afterwards) // the machine's time is the wall's
+	for until := time.Now().Add(time.Minute); !r.keptEnough(); <-poll.C {
+		if time.Now().After(until) {
+			t.Fatal("the stream brings no keyframes")
+		}
+	}
 	b.Stop()
 	c.Close()
 	<-ended
