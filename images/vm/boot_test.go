@@ -132,8 +132,9 @@ func (w *watched) Video(u media.Unit) {
 
 func (w *watched) Audio(media.Unit) { w.sounds++ }
 
-// checkStream reads until the stick's picture has been seen moving.
-func (b box) checkStream(ctx context.Context, t *testing.T) {
+// read reads the stream until w has seen enough, the stream ends, or the time is
+// over.
+func (b box) read(ctx context.Context, t *testing.T, w *watched, copyTo io.Writer) {
 	t.Helper()
 	c, err := net.Dial("tcp", b.Addr(8899))
 	if err != nil {
@@ -141,6 +142,13 @@ func (b box) checkStream(ctx context.Context, t *testing.T) {
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
+	w.stop = func() { c.Close() }
+	_ = mpegts.Demux(io.TeeReader(c, copyTo), w)
+}
+
+// checkStream reads until the stick's picture has been seen moving.
+func (b box) checkStream(ctx context.Context, t *testing.T) {
+	t.Helper()
 	d, err := openh264.New()
 	if errors.Is(err, openh264.ErrNoCgo) {
 		t.Skip("needs cgo: this build has no libopenh264")
@@ -154,8 +162,18 @@ func (b box) checkStream(ctx context.Context, t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	w := &watched{stop: func() { c.Close() }, decoder: d, frame: media.NewFrame(2, 2)}
-	_ = mpegts.Demux(io.TeeReader(c, file), w) // ends when w has seen enough, or the time is over
+	w := &watched{decoder: d, frame: media.NewFrame(2, 2)}
+	b.read(ctx, t, w, file)
+	if len(w.numbers) < enough && ctx.Err() == nil {
+		// A box that learns its name at boot, late on a slow host, starts capture
+		// again; later nothing may end a stream.
+		_, log := b.get(ctx, t, "/log?path=/user/capture&stream=stderr", "secret")
+		t.Logf("the stream ended once; capture's log:\n%s", log)
+		if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
+			t.Fatal(err)
+		}
+		b.read(ctx, t, w, file)
+	}
 	for i, n := range w.numbers {
 		if i > 0 && n <= w.numbers[i-1] {
 			t.Errorf("the picture goes back from %d to %d", w.numbers[i-1], n)
@@ -171,9 +189,14 @@ func (b box) checkStream(ctx context.Context, t *testing.T) {
 	// The stick beeps each second. Where the host gives the guest less CPU than
 	// real time takes, QEMU drops what the guest does not fetch, so a part of
 	// them is enough; a quiet host hears nearly all.
-	n := beeps(ctx, t, path)
-	t.Logf("%d beeps while %d pictures of different seconds came", n, len(w.numbers))
-	if n == 0 && ctx.Err() == nil {
+	n, seen := beeps(ctx, t, path), len(w.numbers)
+	for more := 0; n == 0 && more < 3 && ctx.Err() == nil; more++ { // a busy host: listen on
+		w.numbers = nil
+		b.read(ctx, t, w, file)
+		n, seen = beeps(ctx, t, path), seen+len(w.numbers)
+	}
+	t.Logf("%d beeps while %d pictures of different seconds came", n, seen)
+	if n == 0 {
 		t.Error("no beep of the stick's in the sound")
 	}
 }
