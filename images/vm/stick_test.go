@@ -127,5 +127,8 @@ func TestDrillUncompressed(t *testing.T) {
 	if i.Mode != "YUYV 320x180 at 10 frames a second" {
 		t.Errorf("%+v", i)
 	}
-	b.checkStream(ctx, t)
+	see := b.stick.Status()
+	if see.Mode != "YUYV 320x180 at 10 frames a second" || i.Counts["damaged"] > 0 {
+		t.Errorf("%+v, %+v", i.Counts, see)
+	}
 }
