@@ -77,6 +77,13 @@ func (p *panels) run(ctx context.Context) error {
 	}
 }
 
+// any says whether there is a screen to draw for: without one nothing is decoded.
+func (p *panels) any() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.open) > 0
+}
+
 // take says whether a screen is nobody's yet.
 func (p *panels) take(name string) bool {
 	p.mu.Lock()

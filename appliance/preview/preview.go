@@ -96,7 +96,10 @@ func (p *preview) watch(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		n, now := p.stream.Newest(), time.Now()
-		if n.KeyTime.After(p.shown) {
+		switch {
+		case !p.panels.any():
+			p.decoding.Set(metrics.NotApplicable, "no screen is connected")
+		case n.KeyTime.After(p.shown):
 			p.decode(n)
 		}
 		p.panels.show(p.scene(n, now))

@@ -6,7 +6,9 @@
 package aac
 
 import (
+	"bytes"
 	"fmt"
+	"sync"
 
 	goaac "github.com/tphakala/go-aac"
 
@@ -33,6 +35,9 @@ type Encoder struct {
 	planes [media.Channels][]float32
 	in     [][]float32
 	out    []byte
+
+	silence []byte // one frame of it
+	zeros   int    // blocks in a row that were nothing but zeros
 }
 
 // NewEncoder opens an encoder of the given bitrate in bit/s, both channels
@@ -41,21 +46,46 @@ func NewEncoder(bitrate int) (*Encoder, error) {
 	if bitrate < 16_000 || bitrate > 512_000 {
 		return nil, fmt.Errorf("aac: bitrate %d bit/s: must be between 16000 and 512000", bitrate)
 	}
-	enc, err := goaac.NewEncoder(goaac.EncoderConfig{
+	enc, err := open(bitrate)
+	if err != nil {
+		return nil, fmt.Errorf("aac: %w", err)
+	}
+	e := newEncoder(enc)
+	e.silence = silence()
+	return e, nil
+}
+
+func open(bitrate int) (*goaac.Encoder, error) {
+	return goaac.NewEncoder(goaac.EncoderConfig{
 		SampleRate: media.SampleRate,
 		Channels:   media.Channels,
 		Bitrate:    bitrate,
 		Coder:      goaac.CoderFast,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("aac: %w", err)
-	}
+}
+
+func newEncoder(enc *goaac.Encoder) *Encoder {
 	e := &Encoder{enc: enc, out: make([]byte, 0, 6144/8*media.Channels)}
 	for i := range e.planes {
 		e.planes[i] = make([]float32, Block)
 	}
 	e.in = e.planes[:]
-	return e, nil
+	return e
+}
+
+// settled is after how many blocks of digital silence the encoder is left alone:
+// its transform holds nothing but zeros then, so that it goes on after any
+// number of them as if it had coded them all. A box without sound, or one that
+// shows its slate, saves the encoder's whole cost.
+const settled = 4
+
+func isZero(pcm []int16) bool {
+	for _, v := range pcm {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Encode takes the next Block samples, interleaved, and returns a raw frame:
@@ -64,6 +94,12 @@ func NewEncoder(bitrate int) (*Encoder, error) {
 func (e *Encoder) Encode(pcm []int16) ([]byte, error) {
 	if len(pcm) != Block*media.Channels {
 		return nil, fmt.Errorf("aac: block of %d values: must be %d", len(pcm), Block*media.Channels)
+	}
+	if e.zeros++; !isZero(pcm) {
+		e.zeros = 0
+	}
+	if e.zeros > settled && e.silence != nil {
+		return e.silence, nil
 	}
 	left, right := e.planes[0], e.planes[1]
 	for i := range left {
@@ -80,11 +116,15 @@ func (e *Encoder) Encode(pcm []int16) ([]byte, error) {
 
 // Silence is one raw frame that adds nothing to a decoder's output wherever it
 // stands: what is heard during it is the fading second half of the frame before.
-func Silence() []byte {
-	e, err := NewEncoder(64_000)
+func Silence() []byte { return bytes.Clone(silence()) }
+
+// silence is made once, by an encoder that has no silence yet to fall back to.
+var silence = sync.OnceValue(func() []byte {
+	enc, err := open(64_000)
 	if err != nil {
 		panic(err) // the bitrate above is a constant within the limits
 	}
+	e := newEncoder(enc)
 	var pcm [Block * media.Channels]int16
 	var frame []byte
 	for range 4 { // two to get past the priming, two of the steady state
@@ -92,5 +132,5 @@ func Silence() []byte {
 			panic(err) // zeros are finite
 		}
 	}
-	return append([]byte(nil), frame...)
-}
+	return bytes.Clone(frame)
+})

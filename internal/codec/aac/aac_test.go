@@ -225,3 +225,48 @@ func BenchmarkEncode(b *testing.B) {
 		}
 	}
 }
+
+// TestSilenceIsNotCodedAgain: a tone, three seconds of zeros, a tone. What a
+// decoder makes of it is the same as when every block of it is coded, but for
+// the encoder's own mood; the silence is silent, and nothing clicks.
+func TestSilenceIsNotCodedAgain(t *testing.T) {
+	const from, to = 20, 160 // blocks of silence
+	pcm := make([]int16, 200*Block*2)
+	sine(pcm, 440, 12000)
+	clear(pcm[from*Block*2 : to*Block*2])
+	e, err := NewEncoder(128_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var frames [][]byte
+	skipped := 0
+	for i := range len(pcm) / (Block * 2) {
+		f, err := e.Encode(pcm[i*Block*2 : (i+1)*Block*2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(f) > 0 {
+			if bytes.Equal(f, e.silence) {
+				skipped++
+			}
+			frames = append(frames, bytes.Clone(f))
+		}
+	}
+	if want := to - from - settled; skipped < want {
+		t.Errorf("%d frames of silence, want at least %d", skipped, want)
+	}
+	got := decode(t, frames)
+	for i := (from + 3) * Block; i < (to-1)*Block; i++ {
+		if v := got[2*i]; v > 8 || v < -8 {
+			t.Fatalf("sample %d, in the silence, is %d", i, v)
+		}
+	}
+	errs := 0.0
+	for i := (to + 3) * Block; i < 196*Block; i++ {
+		d := float64(got[2*(i+Delay)]) - float64(pcm[2*i])
+		errs += d * d
+	}
+	if rms := math.Sqrt(errs / float64(193*Block-to*Block)); rms > 200 {
+		t.Errorf("the tone after the silence is off by %.0f rms of 12000", rms)
+	}
+}
