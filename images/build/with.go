@@ -40,7 +40,7 @@ func addPrograms(config []byte, folders []string) ([]byte, error) {
 	}
 	list, ok := all["Packages"].([]any)
 	if !ok {
-		return nil, fmt.Errorf("Packages is %T, a list is expected", all["Packages"])
+		return nil, fmt.Errorf("want a list of Packages, got %T", all["Packages"])
 	}
 	for _, f := range folders {
 		list = append(list, path.Join(module, filepath.ToSlash(f)))

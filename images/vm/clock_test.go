@@ -113,9 +113,9 @@ func (s *stamps) until(ctx context.Context, t *testing.T, what string, ok func(h
 
 func programTime(s h264.Stamp) time.Time { return time.Unix(0, s.Program).UTC() }
 
-// TestDrillClock boots a box whose clock is years off, with the only time server
+// TestShortClock boots a box whose clock is years off, with the only time server
 // silent at first, then answering, then lost, then back.
-func TestDrillClock(t *testing.T) {
+func TestShortClock(t *testing.T) {
 	server, addr := timeServer(t)
 	server.Silence(true)
 	b := boot(t, func(c *vm.Config) {

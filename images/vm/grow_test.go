@@ -155,7 +155,7 @@ func TestShortCard(t *testing.T) {
 }
 
 // shortBoots is how many cuts make test really boots, at some 15 s each.
-const shortBoots = 2
+const shortBoots = 5
 
 // TestShortEmptyPerm: as plain `gok overwrite` leaves it, there is nothing where
 // /perm ought to be, and the card is larger than the image.
