@@ -132,12 +132,12 @@ func logOf(ctx context.Context, t *testing.T, m *vm.Machine, file, password stri
 	return resp.StatusCode, string(body)
 }
 
-// TestDrillIdentity boots a new box that was told nothing but where the mixer
+// TestShortIdentity boots a new box that was told nothing but where the mixer
 // host is, since QEMU's network has no multicast and no such name: it gets name
 // and room by its hardware address, follows a change of the room, and after a
 // pulled plug is what it was, though nobody is there to ask, and still has the
 // log of the time before.
-func TestDrillIdentity(t *testing.T) {
+func TestShortIdentity(t *testing.T) {
 	if err := vm.Needs(); err != nil {
 		t.Fatal(err)
 	}
