@@ -64,6 +64,7 @@ func record(ctx context.Context, o options) error {
 	r.in = r.reporter.Hop("in", "in", "tcp", o.stream)
 	r.file = r.reporter.Hop("file", "out", "file", o.recording.Dir+"/"+o.name)
 	r.growing, r.disk, r.card = r.reporter.Leaf("recorder growing"), r.reporter.Leaf("disk space"), r.reporter.Leaf("disk")
+	r.trouble.names = namesOf("/sys", o.recording.Dir)
 	r.capture = peers.New(map[string]string{"capture": o.captureAddr})
 	o.recording.OnFrame = func(s h264.Stamp) {
 		r.in.Frame(s.Capture)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -25,21 +26,24 @@ import (
 
 func TestDiskTroubleInTheKernelsLog(t *testing.T) {
 	for line, counts := range map[string]bool{
-		"3,900,81000,-;blk_update_request: I/O error, dev mmcblk0, sector 2048 op 0x1":   true,
-		"3,901,81000,-;mmc0: error -110 whilst initialising SD card":                     true,
-		"3,902,81000,-;mmc1: Card stuck in wrong state! timed out":                       true,
-		"2,903,81000,-;EXT4-fs error (device mmcblk0p4): ext4_find_entry:1463: inode #2": true,
-		"3,904,81000,-;Buffer I/O error on dev sda1, logical block 0, lost async write":  true,
-		"4,905,81000,-;nvme0: I/O 12 QID 1 timeout, aborting":                            true,
-		"4,906,81000,-;nvme0: controller reset":                                          true,
-		"3,907,81000,-;sd 0:0:0:0: [sda] tag#0 FAILED Result: hostbyte=DID_ERROR":        true,
-		"2,908,81000,-;EXT4-fs (mmcblk0p4): Remounting filesystem read-only":             true,
-		"6,909,81000,-;EXT4-fs (mmcblk0p4): mounted filesystem with ordered data mode":   false,
-		"6,910,81000,-;mmc0: new high speed SDHC card at address aaaa":                   false,
-		"6,911,81000,-;usb 1-1: USB disconnect, device number 2":                         false,
-		"no record at all I/O error":                                                     false,
+		"3,900,81000,-;blk_update_request: I/O error, dev mmcblk0, sector 2048 op 0x1":      true,
+		"3,901,81000,-;mmc0: error -110 whilst initialising SD card":                        true,
+		"3,902,81000,-;mmc1: Card stuck in wrong state! timed out":                          true,
+		"2,903,81000,-;EXT4-fs error (device mmcblk0p4): ext4_find_entry:1463: inode #2":    true,
+		"3,904,81000,-;Buffer I/O error on dev sda1, logical block 0, lost async write":     true,
+		"4,905,81000,-;nvme0: I/O 12 QID 1 timeout, aborting":                               true,
+		"4,906,81000,-;nvme0: controller reset":                                             true,
+		"3,907,81000,-;sd 0:0:0:0: [sda] tag#0 FAILED Result: hostbyte=DID_ERROR":           true,
+		"2,908,81000,-;EXT4-fs (mmcblk0p4): Remounting filesystem read-only":                true,
+		"3,909,81000,-;blk_update_request: I/O error, dev sdb, sector 2048":                 false, // another disk
+		"3,909,81000,-;blk_update_request: I/O error, dev sda10, sector 2048":               false,
+		"4,909,81000,-;EXT4-fs warning (device sda1): ext4_convert_unwritten_extents_endio": false,
+		"6,909,81000,-;EXT4-fs (mmcblk0p4): mounted filesystem with ordered data mode":      false,
+		"6,910,81000,-;mmc0: new high speed SDHC card at address aaaa":                      false,
+		"6,911,81000,-;usb 1-1: USB disconnect, device number 2":                            false,
+		"no record at all I/O error":                                                        false,
 	} {
-		var d diskErrors
+		d := diskErrors{names: []string{"mmcblk0p4", "mmcblk0", "mmc0", "mmc1", "nvme0", "sda1", "sda"}}
 		d.take([]byte(line + "\n SUBSYSTEM=block\n"))
 		if got := d.status(); (got.Count == 1) != counts || counts && (got.Last == "" || strings.Contains(got.Last, "SUBSYSTEM")) {
 			t.Errorf("%s: counted %+v, want %v", line, got, counts)
@@ -63,7 +67,7 @@ func (r *records) Read(p []byte) (int, error) {
 }
 
 func TestFollowsTheLogOverWhatWasOverwritten(t *testing.T) {
-	var d diskErrors
+	d := diskErrors{names: []string{"sda", "sdb"}}
 	err := d.follow(&records{"3,1,1,-;I/O error, dev sda\n", "", "6,2,1,-;fine\n", "3,3,1,-;Buffer I/O error on dev sdb\n"})
 	if !errors.Is(err, io.EOF) || d.status().Count != 2 || !strings.Contains(d.status().Last, "sdb") {
 		t.Errorf("%v, %+v", err, d.status())
@@ -88,7 +92,7 @@ func FuzzKernelLog(f *testing.F) {
 	f.Add([]byte("3,900,81000,-;I/O error, dev mmcblk0\n SUBSYSTEM=block\n"))
 	f.Add([]byte(";\xff\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var d diskErrors
+		d := diskErrors{names: []string{"mmcblk0"}}
 		d.take(data)
 		if s := d.status(); s.Count > 1 || len(s.Last) > 600 {
 			t.Errorf("%+v", s)
@@ -115,13 +119,7 @@ func TestWear(t *testing.T) {
 		for path, text := range map[string]string{"../device/life_time": c.life, "../device/pre_eol_info": c.eol, "partition": "4\n"} {
 			writeFile(t, filepath.Join(part, path), text)
 		}
-		if err := os.MkdirAll(filepath.Join(sys, "dev/block"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(part, filepath.Join(sys, "dev/block/179:4")); err != nil {
-			t.Fatal(err)
-		}
-		got := readWear(sys, "179:4")
+		got := readWear(part)
 		if (got == nil) != (c.want == nil) || got != nil && *got != *c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
@@ -129,7 +127,7 @@ func TestWear(t *testing.T) {
 			t.Errorf("%s: %q", name, w)
 		}
 	}
-	if w := readWear(t.TempDir(), "8:1"); w != nil {
+	if w := readWear(t.TempDir()); w != nil {
 		t.Errorf("of a disk that tells nothing: %+v", w)
 	}
 }
@@ -231,5 +229,45 @@ func TestPlaceFollowsTheDisk(t *testing.T) {
 	}
 	if err := <-done; !errors.Is(err, errMoved) {
 		t.Error(err)
+	}
+}
+
+// TestNamesOfADisk: trouble of a card is told under four names.
+func TestNamesOfADisk(t *testing.T) {
+	dir := t.TempDir()
+	var s unix.Stat_t
+	if err := unix.Stat(dir, &s); err != nil {
+		t.Fatal(err)
+	}
+	number := fmt.Sprintf("%d:%d", unix.Major(s.Dev), unix.Minor(s.Dev))
+	for path, want := range map[string]string{
+		"mmcblk0/mmcblk0p4": "mmcblk0p4 mmcblk0 mmc0", "nvme1n1/nvme1n1p2": "nvme1n1p2 nvme1n1 nvme1", "sda/sda1": "sda1 sda", "": "",
+	} {
+		sys := t.TempDir()
+		if path != "" {
+			device := filepath.Join(sys, "devices", path)
+			writeFile(t, filepath.Join(device, "partition"), "1\n")
+			writeFile(t, filepath.Join(sys, "dev/block/none"), "")
+			if err := os.Symlink(device, filepath.Join(sys, "dev/block", number)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := strings.Join(namesOf(sys, filepath.Join(dir, "not there yet")), " "); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}
+
+func TestWhenOfARecord(t *testing.T) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		t.Fatal(err)
+	}
+	at := when(fmt.Appendf(nil, "3,900,%d,-", now.Nano()/1000-1_500_000))
+	if d := time.Since(at) - 1500*time.Millisecond; d < -time.Second || d > time.Second {
+		t.Errorf("a record of 1.5 s ago is from %v ago", time.Since(at))
+	}
+	if d := time.Since(when([]byte("garbage"))); d > time.Second {
+		t.Errorf("a record without a time is from %v ago", d)
 	}
 }

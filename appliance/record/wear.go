@@ -23,22 +23,28 @@ var reserves = map[int64]string{1: "normal", 2: "warning", 3: "urgent"}
 
 // wearOf asks for the device below a directory. It is nil where none tells.
 func wearOf(sys, dir string) *wear {
-	for dir != "/" {
-		var s unix.Stat_t
-		if unix.Stat(dir, &s) == nil {
-			return readWear(sys, fmt.Sprintf("%d:%d", unix.Major(s.Dev), unix.Minor(s.Dev)))
-		}
-		dir = filepath.Dir(dir)
-	}
-	return nil
+	return readWear(deviceOf(sys, dir))
 }
 
-// readWear knows the device by its number; it may be a partition.
-func readWear(sys, number string) *wear {
-	path, err := filepath.EvalSymlinks(filepath.Join(sys, "dev/block", number))
-	if err != nil {
-		return nil
+// deviceOf is the block device, maybe a partition, below a directory, in sysfs;
+// "" where there is none. The directory need not be there yet.
+func deviceOf(sys, dir string) string {
+	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
+		var s unix.Stat_t
+		if unix.Stat(dir, &s) != nil {
+			continue
+		}
+		path, err := filepath.EvalSymlinks(filepath.Join(sys, "dev/block", fmt.Sprintf("%d:%d", unix.Major(s.Dev), unix.Minor(s.Dev))))
+		if err != nil {
+			return ""
+		}
+		return path
 	}
+	return ""
+}
+
+// readWear reads it of a device in sysfs.
+func readWear(path string) *wear {
 	if _, err := os.Stat(filepath.Join(path, "partition")); err == nil {
 		path = filepath.Dir(path)
 	}

@@ -5,16 +5,19 @@ package vm_test
 import (
 	"context"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/openvideobox/videobox/images/vm"
+	"github.com/openvideobox/videobox/internal/metrics"
 )
 
 const imagePC = "../../bin/videobox-pc.img"
 
 // bootPC boots a PC box with a stick.
-func bootPC(t *testing.T, change func(*vm.Config)) box {
+func bootPC(t *testing.T, change func(*vm.Config)) victim {
 	t.Helper()
 	if err := vm.NeedsPC(); err != nil {
 		t.Fatal(err)
@@ -22,26 +25,73 @@ func bootPC(t *testing.T, change func(*vm.Config)) box {
 	if _, err := os.Stat(imagePC); err != nil {
 		t.Fatalf("%v; make image-pc builds it", err)
 	}
-	return boot(t, func(c *vm.Config) {
+	return victim{boot(t, func(c *vm.Config) {
 		c.PC, c.Image = true, imagePC
 		if change != nil {
 			change(c)
 		}
+	})}
+}
+
+// recordingDisk is a disk that somebody has labelled for recordings.
+func recordingDisk(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "recordings.img")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 2<<30); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "mkfs.ext4", "-q", "-F", "-L", "videobox", path)
+	return path
+}
+
+// recordsToDisk waits until the box records to a disk of its own, and it grows.
+func (v victim) recordsToDisk(ctx context.Context, t *testing.T) {
+	t.Helper()
+	v.wait(ctx, t, "recording to the disk", func(s metrics.Status) bool {
+		detail, _ := s.Detail.(map[string]any)
+		record, _ := detail["record"].(map[string]any)
+		status, _ := record["status"].(map[string]any)
+		said, _ := status["detail"].(map[string]any)
+		dir, _ := said["dir"].(string)
+		return strings.HasPrefix(dir, "/run/videobox/disk/recordings/") && states(s)["recorder growing"] == metrics.OK
 	})
 }
 
-// TestShortPC is the same box on a PC: UEFI, the stick's picture and sound, the
-// page, the screen, and recordings on a disk of their own.
+// TestShortPC is the same box on a PC with UEFI: the stick's picture and sound,
+// the page, the screen, and recordings on an SSD and in a card slot, which is
+// how an e.MMC looks.
 func TestShortPC(t *testing.T) {
-	b := bootPC(t, func(c *vm.Config) { c.Display = true })
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	first, err := vm.FirstByte(ctx, b.Machine, 8899)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, b.Console.Last(20))
-	}
-	t.Logf("first byte %.1f s after QEMU's start", first.Seconds())
-	if first > time.Minute {
-		t.Errorf("the first byte of the stream came %.0f s after QEMU's start, want 60 s", first.Seconds())
-	}
+	t.Run("whole, with an SSD", func(t *testing.T) {
+		v := bootPC(t, func(c *vm.Config) {
+			c.Display, c.Disks = true, []vm.Disk{{ID: "ssd", Path: recordingDisk(t), NVMe: true}}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		first, err := vm.FirstByte(ctx, v.Machine, 8899)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, v.Console.Last(20))
+		}
+		t.Logf("first byte %.1f s after QEMU's start", first.Seconds())
+		if first > time.Minute {
+			t.Errorf("the first byte of the stream came %.0f s after QEMU's start, want 60 s", first.Seconds())
+		}
+		v.recordsToDisk(ctx, t)
+		v.checkStream(ctx, t)
+		v.checkPage(ctx, t)
+		n := v.screenAfter(ctx, t, -1)
+		t.Logf("on the screen: frame %d, then %d", n, v.screenAfter(ctx, t, n))
+	})
+	t.Run("with a card", func(t *testing.T) {
+		v := bootPC(t, func(c *vm.Config) { c.Disks = []vm.Disk{{ID: "emmc", Path: recordingDisk(t), Card: true}} })
+		v.recordsToDisk(within(t, 2*time.Minute), t)
+	})
+	t.Run("by BIOS", func(t *testing.T) {
+		v := bootPC(t, func(c *vm.Config) { c.BIOS = true })
+		if _, err := vm.FirstByte(within(t, time.Minute), v.Machine, 8899); err != nil {
+			t.Errorf("%v\n%s", err, v.Console.Last(20))
+		}
+	})
 }
