@@ -151,7 +151,7 @@ type stickFault struct {
 const soon, reset = 5 * time.Second, 8 * time.Second
 
 var shortFaults = []stickFault{
-	{"unplug", "plug", "plug", soon},
+	{"unplug", "plug", "no capture device", soon},
 	{"nosignal", "signal", "signal", soon},
 	{"stop", "start", "no picture", reset},
 	{"corrupt 5", "", "", soon},
@@ -180,7 +180,8 @@ var allFaults = append(shortFaults, []stickFault{
 func (b box) strikes(ctx context.Context, t *testing.T, list []stickFault, on, every time.Duration) {
 	t.Helper()
 	r := b.follow(t)
-	r.until(ctx, t, "live picture", isLive)
+	first := r.until(ctx, t, "live picture", isLive).Latest.Frame
+	r.until(ctx, t, "a box that has done with starting", func(s h264.Stamp) bool { return isLive(s) && s.Frame > first+100 })
 	for _, f := range list {
 		began := time.Now()
 		b.strike(ctx, t, r, f, on)
@@ -238,8 +239,8 @@ func (b box) strike(ctx context.Context, t *testing.T, r *reader, f stickFault, 
 	}
 }
 
-// TestShortFaults pulls the stick out and does to it what such sticks do.
-func TestShortFaults(t *testing.T) {
+// TestDrillFaultsBriefly pulls the stick out and does to it what such sticks do.
+func TestDrillFaultsBriefly(t *testing.T) {
 	b := boot(t, openCapture)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
