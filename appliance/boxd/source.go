@@ -11,7 +11,7 @@ import (
 
 // frozenPicture is for how long a camera's picture may stay the very same. The
 // noise of a real one never does; slides do for an hour.
-const frozenPicture = 6 * time.Second
+const frozenPicture = 5 * time.Second
 
 const camera = "camera"
 
