@@ -86,7 +86,7 @@ func TestOneFaultOneRedLeaf(t *testing.T) {
 		{"no cable", func(s *scene) { s.lost("no cable", "no cable") }, map[string]metrics.State{"signal": red}, "no cable"},
 		{"frozen picture", func(s *scene) { s.report("streaming", 7*time.Second) }, map[string]metrics.State{"signal": red}, "stood still for 7 s"},
 		{"slides stand still", func(s *scene) { s.role = "slides"; s.report("streaming", time.Hour) }, nil, ""},
-		{"a camera for 5 s", func(s *scene) { s.report("streaming", 5*time.Second) }, nil, ""},
+		{"a camera for 4 s", func(s *scene) { s.report("streaming", 4*time.Second) }, nil, ""},
 		{"disk full", func(s *scene) { s.disk = full() }, map[string]metrics.State{"disk space": red}, "recording stops at"},
 		{"disk full for longer", func(s *scene) { s.disk = full(); s.files.still = time.Minute }, map[string]metrics.State{"disk space": red, "recorder growing": orange}, "recording stops at"},
 		{"recorder hangs", func(s *scene) { s.files.still = time.Minute }, map[string]metrics.State{"recorder growing": red}, "has not grown for 60 s"},
