@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"strings"
+
+	"github.com/openvideobox/videobox/appliance/internal/loopback"
 )
 
 // minBitrate is the least that may be asked for while capture runs, in bit/s:
@@ -37,26 +37,10 @@ type Bitrate struct {
 func (p *Parent) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", p.reporter.Handler())
-	mux.HandleFunc("GET /api/bitrate", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, p.bitrate()) })
+	mux.HandleFunc("GET /api/bitrate", func(w http.ResponseWriter, _ *http.Request) { loopback.WriteJSON(w, p.bitrate()) })
 	mux.HandleFunc("PUT /api/bitrate", p.putBitrate)
 	mux.HandleFunc("POST /api/worker/restart", p.postRestart)
-	return ownHost(http.NewCrossOriginProtection().Handler(mux))
-}
-
-// ownHost refuses what would change something under a name other than this
-// host's: a page of a name that resolves to 127.0.0.1 passes for same-origin.
-func ownHost(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.Host)
-		if err != nil {
-			host = strings.Trim(r.Host, "[]")
-		}
-		if r.Method != http.MethodGet && r.Method != http.MethodHead && host != "localhost" && net.ParseIP(host) == nil {
-			http.Error(w, fmt.Sprintf("host %q: use an IP address or localhost", r.Host), http.StatusForbidden)
-			return
-		}
-		h.ServeHTTP(w, r)
-	})
+	return loopback.Guard(mux)
 }
 
 func (p *Parent) bitrate() Bitrate {
@@ -76,7 +60,7 @@ func (p *Parent) putBitrate(w http.ResponseWriter, r *http.Request) {
 	}
 	slog.Info("bitrate", "from", p.workers.bitrate.Load(), "to", want)
 	p.workers.setBitrate(want)
-	writeJSON(w, p.bitrate())
+	loopback.WriteJSON(w, p.bitrate())
 }
 
 // readBitrate reads {"bitrate": 2500000} and nothing else.
@@ -107,11 +91,5 @@ func (p *Parent) postRestart(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "no worker runs; one is being started", http.StatusConflict)
 		return
 	}
-	writeJSON(w, map[string]int64{"killed": pid})
-}
-
-func writeJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(v) // a client that is gone needs no answer
+	loopback.WriteJSON(w, map[string]int64{"killed": pid})
 }
