@@ -68,11 +68,11 @@ vm-ready:
 	@go run ./internal/demo deps --vm
 	@mkdir -p bin && go build -o bin/vm ./images/vm/run
 
-kernel-pc: ## build the kernel of PC boxes from Debian's source: ten minutes, then cached
+kernel-pc: ## build the kernel of PC boxes from Debian's source: takes long, then cached
 	@go run ./internal/demo deps --pc
 	@go run ./images/kernel-pc
 
-image-pc: kernel-pc ## build the image of PC boxes (UEFI, BIOS), bin/videobox-pc.img
+image-pc: kernel-pc ## build the image of PC boxes (UEFI), bin/videobox-pc.img
 	@go run ./images/build --instance videobox-pc image
 
 vm-pc: ## boot that image in a virtual machine with UEFI, a stick and a screen

@@ -22,8 +22,8 @@ import (
 )
 
 const description = `Builds the PC boxes' kernel from Debian's source with images/kernel-pc/kernel.config
-and puts it into images/kernel-pc/package. Takes some ten minutes on two cores
-when it isn't cached, and a second when it is.`
+and puts it into images/kernel-pc/package. Takes long when it isn't
+cached (32 minutes at the lowest priority beside other work), and a second when it is.`
 
 type cli struct {
 	Folder string `default:"images/kernel-pc" placeholder:"DIR" help:"Where configuration and package lie."`

@@ -3,7 +3,7 @@
 // empty disk is offered, and gets such a file system when a person has said so;
 // anything else on a disk is left alone.
 //
-// Tested on loop devices, and on a USB disk and an NVMe in virtual machines.
+// Tested on loop devices only.
 package disk
 
 import (
