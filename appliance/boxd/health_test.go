@@ -60,7 +60,7 @@ func (s *scene) lost(state, cause string) {
 	s.report(state, 0)
 	s.stream.Picture = showsSlate
 	says(&s.capture, "signal", metrics.Degraded, cause)
-	if s.capture.Status.Detail != nil && inputOf(s.capture).gone() {
+	if gone(cause) {
 		says(&s.capture, "device", metrics.Degraded, cause)
 	}
 }
@@ -82,6 +82,13 @@ func TestOneFaultOneRedLeaf(t *testing.T) {
 		{"nothing", func(*scene) {}, nil, ""},
 		{"unplugged", func(s *scene) { s.lost("no device", "no device: /dev/video0 is gone") }, map[string]metrics.State{"device": red, "signal": unknown}, "is gone"},
 		{"device sends nothing", func(s *scene) { s.lost("frozen", "frozen: delivers no picture") }, map[string]metrics.State{"device": red, "signal": unknown}, "delivers no picture"},
+		{"the worker's report is newer than the leaves", func(s *scene) {
+			s.lost("no device", "no device: /dev/video0 is gone")
+			s.report("streaming", 0)
+		}, map[string]metrics.State{"device": red, "signal": unknown}, "is gone"},
+		{"one leaf is newer than the other", func(s *scene) {
+			says(&s.capture, "signal", metrics.Degraded, "no device: /dev/video0 is gone")
+		}, map[string]metrics.State{"signal": unknown}, ""},
 		{"no signal", func(s *scene) { s.lost("no signal", "no signal") }, map[string]metrics.State{"signal": red}, "no signal"},
 		{"no cable", func(s *scene) { s.lost("no cable", "no cable") }, map[string]metrics.State{"signal": red}, "no cable"},
 		{"frozen picture", func(s *scene) { s.report("streaming", 7*time.Second) }, map[string]metrics.State{"signal": red}, "stood still for 7 s"},

@@ -39,9 +39,12 @@ func inputOf(capture peers.Peer) input {
 	return i
 }
 
-// gone says whether the device itself is what is wrong, in drivers' words.
-func (i input) gone() bool {
-	return i.state == "no device" || i.state == "frozen" || i.state == "failed"
+// gone says whether a cause of capture's, which begins with a word of
+// drivers.State, is about the device itself. The leaf's own cause is asked, not
+// the worker's report beside it, which may be newer than the leaf.
+func gone(cause string) bool {
+	word, _, _ := strings.Cut(cause, ":")
+	return word == "no device" || word == "frozen" || word == "failed"
 }
 
 // device is what is captured from: it is there and delivers.
@@ -53,7 +56,7 @@ func device(s *scene) metrics.Finding {
 		return f
 	case in.away:
 		return metrics.Finding{State: metrics.Unknown, Cause: "unknown: " + f.Cause}
-	case in.gone():
+	case gone(f.Cause):
 		f.State = metrics.Failed
 	}
 	return f
@@ -66,7 +69,7 @@ func signal(s *scene) metrics.Finding {
 	switch d := device(s); {
 	case f.State == metrics.Unknown || f.State == metrics.Starting:
 		return f
-	case d.State == metrics.Failed:
+	case d.State == metrics.Failed || f.State != metrics.OK && gone(f.Cause):
 		return metrics.Finding{State: metrics.Unknown, Cause: "unknown: follows from device"}
 	case f.State != metrics.OK && in.away:
 		return metrics.Finding{State: metrics.Unknown, Cause: "unknown: " + f.Cause}

@@ -1,6 +1,8 @@
 package process
 
 import (
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,16 +43,21 @@ func TestFindsItsBoxOnly(t *testing.T) {
 func TestKills(t *testing.T) {
 	box := "process-test-" + filepath.Base(t.TempDir())
 	start := func(args ...string) *exec.Cmd {
-		cmd := exec.Command("/bin/sh", append([]string{"-c", "read x"}, args...)...)
+		cmd := exec.Command("/bin/sh", append([]string{"-c", "read x; echo; read x"}, args...)...)
 		cmd.Args[0] = "boxd"
 		in, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { in.Close() })
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		running(t, in, out)
 		return cmd
 	}
 	cmd := start("--name", box)
@@ -73,9 +80,14 @@ func TestIsCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	running(t, in, out)
 	pid := cmd.Process.Pid
 	for _, c := range []struct {
 		program, command string
@@ -91,5 +103,15 @@ func TestIsCommand(t *testing.T) {
 	}
 	if IsCommand(pid, "cat", "-") {
 		t.Error("one that is gone is it")
+	}
+}
+
+// running waits until a program that repeats its input does so: Start returns
+// while the kernel is still loading it, when its cmdline is empty.
+func running(t *testing.T, in io.Writer, out io.Reader) {
+	t.Helper()
+	fmt.Fprintln(in)
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
 	}
 }
