@@ -36,6 +36,7 @@ var allowed = map[string][]string{
 	"internal/run":       {"internal/metrics"},
 	"internal/metrics":   {"internal/run"},
 	"internal/bundle":    {},
+	"internal/fat":       {},
 	"internal/notices":   {},
 	"internal/demo":      {"internal/event", "internal/run", "internal/metrics"},
 	"internal/e2e":       {""},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/openvideobox/videobox/images/disk"
+	"github.com/openvideobox/videobox/internal/fat"
 )
 
 // openBoot makes room on the boot partition, which gok leaves full, and puts the
@@ -29,7 +30,7 @@ func openBoot(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if _, err := disk.ExtendFAT16(partition{f, boot.Start}, boot.Size); err != nil {
+	if _, err := fat.ExtendFAT16(partition{f, boot.Start}, boot.Size); err != nil {
 		return fmt.Errorf("%s: boot partition: %w", path, err)
 	}
 	if err := f.Sync(); err != nil {

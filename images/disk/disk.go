@@ -1,10 +1,9 @@
 // Package disk reads disk images as gokrazy makes them: the partition table
-// (GPT, UEFI specification 2.10, 5.3), files in the root folder of the boot
-// partition (FAT16, Microsoft's FAT specification of 2000, and names of 8.3
-// characters), and the size of a root file system (SquashFS 4.0).
+// (GPT, UEFI specification 2.10, 5.3), and the size of a root file system
+// (SquashFS 4.0).
 //
 // It needs no mount and so no root, and never writes. Tested on images made by
-// gokrazy/tools and, for FAT, on such as mkfs.vfat makes.
+// gokrazy/tools.
 package disk
 
 import (
@@ -33,7 +32,6 @@ func (p Partition) Reader(disk io.ReaderAt) *io.SectionReader {
 // Errors that say that something isn't what it is taken for.
 var (
 	ErrNoGPT      = errors.New("no GPT partition table")
-	ErrNoFAT16    = errors.New("no FAT16 file system")
 	ErrNoSquashFS = errors.New("no SquashFS")
 )
 

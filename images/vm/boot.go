@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/openvideobox/videobox/images/disk"
+	"github.com/openvideobox/videobox/internal/fat"
 )
 
 const (
@@ -39,11 +40,11 @@ func bootFiles(ctx context.Context, dir string) (cmdline string, err error) {
 	if err != nil {
 		return "", err
 	}
-	kernel, err := disk.ReadFile(boot.Reader(f), kernelFile)
+	kernel, err := fat.ReadFile(boot.Reader(f), kernelFile)
 	if err != nil {
 		return "", err
 	}
-	text, err := disk.ReadFile(boot.Reader(f), "cmdline.txt")
+	text, err := fat.ReadFile(boot.Reader(f), "cmdline.txt")
 	if err != nil {
 		return "", err
 	}
