@@ -16,9 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Load loads modules by name, "uvcvideo" or "snd-usb-audio". Those that are
-// loaded already or part of the kernel count as loaded. It goes on after a
-// failure; the error joins all of them, one a line.
+// Load loads modules by name, "uvcvideo" or "snd-usb-audio", with parameters
+// behind it as "vivid n_devs=2". Those that are loaded already or part of the
+// kernel count as loaded. It goes on after a failure; the error joins all of
+// them, one a line.
 func Load(names ...string) error {
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
@@ -31,7 +32,7 @@ func Load(names ...string) error {
 // loader is one kernel's modules.
 type loader struct {
 	dir    string
-	insert func(path string) error
+	insert func(path, parameters string) error
 }
 
 func (l loader) load(names []string) error {
@@ -44,22 +45,28 @@ func (l loader) load(names []string) error {
 		return err
 	}
 	var errs []error
-	for _, name := range names {
+	for _, wanted := range names {
+		name, parameters, _ := strings.Cut(wanted, " ")
 		if _, ok := builtin[plain(name)]; !ok {
-			errs = append(errs, l.loadOne(name, deps))
+			errs = append(errs, l.loadOne(name, parameters, deps))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// loadOne loads what the module needs, deepest first, then itself.
-func (l loader) loadOne(name string, deps map[string][]string) error {
+// loadOne loads what the module needs, deepest first, then itself, which gets
+// the parameters.
+func (l loader) loadOne(name, parameters string, deps map[string][]string) error {
 	files, ok := deps[plain(name)]
 	if !ok {
 		return fmt.Errorf("kernel module %s: this kernel has none of that name in %s", name, l.dir)
 	}
 	for i := len(files) - 1; i >= 0; i-- {
-		if err := l.insert(filepath.Join(l.dir, files[i])); err != nil && !errors.Is(err, unix.EEXIST) {
+		with := ""
+		if i == 0 {
+			with = parameters
+		}
+		if err := l.insert(filepath.Join(l.dir, files[i]), with); err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("kernel module %s: %s: %w", name, files[i], err)
 		}
 	}
@@ -89,11 +96,11 @@ func plain(name string) string {
 	return strings.ReplaceAll(name, "-", "_")
 }
 
-func insert(path string) error {
+func insert(path, parameters string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return unix.FinitModule(int(f.Fd()), "", 0)
+	return unix.FinitModule(int(f.Fd()), parameters, 0)
 }

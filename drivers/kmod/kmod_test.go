@@ -40,12 +40,13 @@ func TestLoad(t *testing.T) {
 		{"built in", []string{"snd_usb_audio", "snd-usb-audio"}, nil, ""},
 		{"unknown, and goes on", []string{"none", "uvc"}, []string{"uvc.ko"}, "kernel module none: this kernel has none"},
 		{"refused", []string{"snd_other"}, []string{"broken.ko"}, "broken.ko: exec format error"},
+		{"with parameters", []string{"uvcvideo quirks=1 trace=2"}, []string{"vb2-common.ko", "vb2-v4l2.ko", "uvcvideo.ko quirks=1 trace=2"}, ""},
 		{"there already", []string{"uvc", "uvc"}, []string{"uvc.ko"}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var loaded []string
-			l := loader{dir: kernel(t), insert: func(path string) error {
-				name := filepath.Base(path)
+			l := loader{dir: kernel(t), insert: func(path, parameters string) error {
+				name := strings.TrimSpace(filepath.Base(path) + " " + parameters)
 				if slices.Contains(loaded, name) {
 					return unix.EEXIST
 				}

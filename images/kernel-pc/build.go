@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -89,21 +90,19 @@ func (k kernel) configure(ctx context.Context, m maker) error {
 }
 
 // keep puts a finished kernel under its key. If there was one, it says whether
-// both have the same bytes.
+// both have the same bytes; one that differs is kept beside it, to look at.
 func (k kernel) keep(out string) error {
 	if !k.cached() {
 		return os.Rename(out, k.finished())
 	}
-	before, _, err := digest(k.finished())
+	differ, err := different(k.finished(), out)
 	if err != nil {
 		return err
 	}
-	after, _, err := digest(out)
-	if err != nil {
-		return err
-	}
-	if before != after {
-		return fmt.Errorf("built anew, the kernel differs: sha256 %s, was %s", after, before)
+	if len(differ) > 0 {
+		other := k.finished() + "-differs"
+		err := errors.Join(os.RemoveAll(other), os.Rename(out, other))
+		return errors.Join(fmt.Errorf("built anew, the kernel differs in %s; it is in %s", strings.Join(differ, ", "), other), err)
 	}
 	fmt.Println("kernel: built anew, byte for byte the same")
 	return nil

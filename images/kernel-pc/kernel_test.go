@@ -131,6 +131,24 @@ func TestInstallReplacesTheKernelBefore(t *testing.T) {
 	}
 }
 
+// TestTheFilesThatDifferAreNamed is what --anew says of two builds.
+func TestTheFilesThatDifferAreNamed(t *testing.T) {
+	one, other := t.TempDir(), t.TempDir()
+	for _, dir := range []string{one, other} {
+		write(t, filepath.Join(dir, "vmlinuz"), "same")
+		write(t, filepath.Join(dir, "lib/a.ko"), "same")
+	}
+	if names, err := different(one, other); err != nil || len(names) != 0 {
+		t.Errorf("the same: %v, %v", names, err)
+	}
+	write(t, filepath.Join(one, "lib/a.ko"), "of today")
+	write(t, filepath.Join(one, "lib/b.ko"), "more")
+	write(t, filepath.Join(other, "lib/c.ko"), "less")
+	if names, err := different(one, other); err != nil || strings.Join(names, " ") != "lib/a.ko lib/b.ko lib/c.ko" {
+		t.Errorf("%v, %v", names, err)
+	}
+}
+
 func TestProgressShowsEachTenthOnce(t *testing.T) {
 	var out bytes.Buffer
 	progress(strings.NewReader(strings.Repeat("  CC      a.o\nnoise\n", objects+500)), &out)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -143,8 +144,26 @@ func copyFile(from, to string) error {
 
 // digest is one hash of all files of a folder, by name, and their size.
 func digest(dir string) (sum string, size int64, err error) {
+	files, err := hashes(dir)
+	if err != nil {
+		return "", 0, err
+	}
 	h := sha256.New()
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(h, "%s %s\n", name, files[name])
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			return "", 0, err
+		}
+		size += info.Size()
+	}
+	return hex.EncodeToString(h.Sum(nil)), size, nil
+}
+
+// hashes are the SHA-256 of a folder's files, by their path in it.
+func hashes(dir string) (map[string]string, error) {
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -156,9 +175,32 @@ func digest(dir string) (sum string, size int64, err error) {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(h, "%s %d %x\n", rel, len(data), sha256.Sum256(data))
-		size += int64(len(data))
+		files[rel] = fmt.Sprintf("%x", sha256.Sum256(data))
 		return nil
 	})
-	return hex.EncodeToString(h.Sum(nil)), size, err
+	return files, err
+}
+
+// different names the files of two folders that are not the same in both.
+func different(one, other string) (names []string, err error) {
+	a, err := hashes(one)
+	if err != nil {
+		return nil, err
+	}
+	b, err := hashes(other)
+	if err != nil {
+		return nil, err
+	}
+	for name, sum := range a {
+		if b[name] != sum {
+			names = append(names, name)
+		}
+	}
+	for name := range b {
+		if _, ok := a[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }

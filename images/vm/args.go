@@ -80,11 +80,11 @@ func (n Network) args(id string) []string {
 
 // cardArgs is the card that the image is on, with its writes logged if wanted.
 func (c Config) cardArgs() []string {
-	args := []string{"-blockdev", "driver=qcow2,node-name=disk,file.driver=file,file.filename=" + filepath.Join(c.Dir, overlay)}
+	args := []string{"-blockdev", "driver=qcow2,node-name=disk,file.driver=file,file.filename=" + option(filepath.Join(c.Dir, overlay))}
 	node := "disk"
 	if c.Log != "" {
 		node = "logged"
-		args = append(args, "-blockdev", "driver=blklogwrites,node-name=logged,file=disk,log.driver=file,log.filename="+c.Log)
+		args = append(args, "-blockdev", "driver=blklogwrites,node-name=logged,file=disk,log.driver=file,log.filename="+option(c.Log))
 	}
 	return append(args, "-device", "virtio-blk-pci,drive="+node)
 }
@@ -105,10 +105,13 @@ func (d Disk) args() []string {
 		more = []string{"-device", "sdhci-pci"}
 	}
 	return append(more,
-		"-blockdev", fmt.Sprintf("driver=%s,node-name=%s,file.driver=file,file.filename=%s", format, d.ID, d.Path),
+		"-blockdev", fmt.Sprintf("driver=%s,node-name=%s,file.driver=file,file.filename=%s", format, d.ID, option(d.Path)),
 		"-device", fmt.Sprintf("%s,drive=%s,id=%s-device", device, d.ID, d.ID),
 	)
 }
+
+// option is a path as a value among QEMU's options: a comma would end it.
+func option(path string) string { return strings.ReplaceAll(path, ",", ",,") }
 
 // newLog makes the log of writes that blklogwrites wants to find. At a restart
 // the log of the last run is kept beside it.

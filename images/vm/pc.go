@@ -56,7 +56,7 @@ func (c Config) bootArgs(cmdline string) []string {
 	if !c.BIOS {
 		args = append(args,
 			"-drive", "if=pflash,format=raw,readonly=on,file="+firmware,
-			"-drive", "if=pflash,format=raw,file="+filepath.Join(c.Dir, varsFile))
+			"-drive", "if=pflash,format=raw,file="+option(filepath.Join(c.Dir, varsFile)))
 	}
 	if c.Display {
 		args = append(args, "-device", fmt.Sprintf("bochs-display,id=screen,xres=%d,yres=%d", screenWidth, screenHeight))

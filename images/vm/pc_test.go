@@ -33,6 +33,25 @@ func bootPC(t *testing.T, change func(*vm.Config)) victim {
 	})}
 }
 
+// bootVictimPC boots one with a saboteur in it; its stream is there.
+func bootVictimPC(t *testing.T, change func(*vm.Config)) victim {
+	t.Helper()
+	if err := makeSabotagedPC(); err != nil {
+		t.Fatal(err)
+	}
+	v := bootPC(t, func(c *vm.Config) {
+		c.Image = sabotagedPC
+		c.Ports[saboteurPort] = 0
+		if change != nil {
+			change(c)
+		}
+	})
+	if _, err := vm.FirstByte(within(t, 2*time.Minute), v.Machine, 8899); err != nil {
+		t.Fatalf("%v\n%s", err, v.Console.Last(20))
+	}
+	return v
+}
+
 // recordingDisk is a disk that somebody has labelled for recordings.
 func recordingDisk(t *testing.T) string {
 	t.Helper()
@@ -61,37 +80,54 @@ func (v victim) recordsToDisk(ctx context.Context, t *testing.T) {
 }
 
 // TestShortPC is the same box on a PC with UEFI: the stick's picture and sound,
-// the page, the screen, and recordings on an SSD and in a card slot, which is
-// how an e.MMC looks.
+// the page, the screen, and recordings on an SSD.
 func TestShortPC(t *testing.T) {
-	t.Run("whole, with an SSD", func(t *testing.T) {
-		v := bootPC(t, func(c *vm.Config) {
-			c.Display, c.Disks = true, []vm.Disk{{ID: "ssd", Path: recordingDisk(t), NVMe: true}}
-		})
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-		defer cancel()
-		first, err := vm.FirstByte(ctx, v.Machine, 8899)
-		if err != nil {
-			t.Fatalf("%v\n%s", err, v.Console.Last(20))
-		}
-		t.Logf("first byte %.1f s after QEMU's start", first.Seconds())
-		if first > time.Minute {
-			t.Errorf("the first byte of the stream came %.0f s after QEMU's start, want 60 s", first.Seconds())
-		}
-		v.recordsToDisk(ctx, t)
-		v.checkStream(ctx, t)
-		v.checkPage(ctx, t)
-		n := v.screenAfter(ctx, t, -1)
-		t.Logf("on the screen: frame %d, then %d", n, v.screenAfter(ctx, t, n))
+	v := bootPC(t, func(c *vm.Config) {
+		c.Display, c.Disks = true, []vm.Disk{{ID: "ssd", Path: recordingDisk(t), NVMe: true}}
 	})
-	t.Run("with a card", func(t *testing.T) {
-		v := bootPC(t, func(c *vm.Config) { c.Disks = []vm.Disk{{ID: "emmc", Path: recordingDisk(t), Card: true}} })
-		v.recordsToDisk(within(t, 2*time.Minute), t)
+	ctx := within(t, 3*time.Minute)
+	first, err := vm.FirstByte(ctx, v.Machine, 8899)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, v.Console.Last(20))
+	}
+	t.Logf("first byte %.1f s after QEMU's start", first.Seconds())
+	if first > time.Minute {
+		t.Errorf("the first byte of the stream came %.0f s after QEMU's start, want 60 s", first.Seconds())
+	}
+	v.recordsToDisk(ctx, t)
+	v.checkStream(ctx, t)
+	v.checkPage(ctx, t)
+	n := v.screenAfter(ctx, t, -1)
+	t.Logf("on the screen: frame %d, then %d", n, v.screenAfter(ctx, t, n))
+}
+
+// TestShortPCBIOS is a PC without UEFI, which records to a card slot's card,
+// which is how an e.MMC looks.
+func TestShortPCBIOS(t *testing.T) {
+	v := bootPC(t, func(c *vm.Config) {
+		c.BIOS, c.Disks = true, []vm.Disk{{ID: "emmc", Path: recordingDisk(t), Card: true}}
 	})
-	t.Run("by BIOS", func(t *testing.T) {
-		v := bootPC(t, func(c *vm.Config) { c.BIOS = true })
-		if _, err := vm.FirstByte(within(t, time.Minute), v.Machine, 8899); err != nil {
-			t.Errorf("%v\n%s", err, v.Console.Last(20))
-		}
-	})
+	ctx := within(t, 2*time.Minute)
+	if _, err := vm.FirstByte(ctx, v.Machine, 8899); err != nil {
+		t.Fatalf("%v\n%s", err, v.Console.Last(20))
+	}
+	v.recordsToDisk(ctx, t)
+}
+
+// TestShortPCModules loads a module that nothing needs but tests, with
+// parameters, and runs a program of this repository in the box, against it.
+func TestShortPCModules(t *testing.T) {
+	v := bootVictimPC(t, func(c *vm.Config) { c.Perm["v4l2.test"] = testsInside(t, "drivers/v4l2") })
+	ctx := within(t, time.Minute)
+	v.sabotage(t, "module vivid n_devs=1 node_types=0x1 num_inputs=1 input_types=0x3 vid_cap_nr=7")
+	if name, err := v.inside(ctx, "read /sys/class/video4linux/video7/name"); err != nil || !strings.HasPrefix(name, "vivid-") {
+		t.Errorf("vivid's device: %q, %v", name, err)
+	}
+	said, err := v.inside(ctx, "run /perm/v4l2.test -test.run=TestIntervalHasTheKernelsSize -test.v")
+	if err != nil || !strings.Contains(said, "\nPASS\n") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	if said, err := v.inside(ctx, "run /perm/v4l2.test -no-such-flag"); err == nil {
+		t.Errorf("a program that fails: %s", said)
+	}
 }

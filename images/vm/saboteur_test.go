@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,24 +20,31 @@ import (
 	"github.com/openvideobox/videobox/internal/metrics"
 )
 
-// The image with a way in, see images/vm/saboteur. It is made of the same
+// The images with a way in, see images/vm/saboteur. Each is made of the same
 // sources as the image; a test that finds an older one makes it anew.
 const (
 	sabotaged    = "../../bin/videobox-saboteur.img"
+	sabotagedPC  = "../../bin/videobox-pc-saboteur.img"
 	saboteurPort = 9999
 )
 
-var makeSabotaged = sync.OnceValue(func() error {
-	if _, err := os.Stat(image); newer(sabotaged, "saboteur/main.go") && (err != nil || newer(sabotaged, image)) {
+var (
+	makeSabotaged   = sync.OnceValue(func() error { return sabotagedImage("videobox", image, sabotaged) })
+	makeSabotagedPC = sync.OnceValue(func() error { return sabotagedImage("videobox-pc", imagePC, sabotagedPC) })
+)
+
+func sabotagedImage(instance, of, to string) error {
+	if _, err := os.Stat(of); newer(to, "saboteur/main.go") && (err != nil || newer(to, of)) {
 		return nil
 	}
-	cmd := exec.Command("go", "run", "./images/build", "image", "--with", "images/vm/saboteur", "--out", "bin/videobox-saboteur.img")
+	cmd := exec.Command("go", "run", "./images/build", "--instance", instance,
+		"image", "--with", "images/vm/saboteur", "--out", filepath.Join("bin", filepath.Base(to)))
 	cmd.Dir = "../.."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the image for tests: %w: %s", err, out)
 	}
 	return nil
-})
+}
 
 func newer(a, b string) bool {
 	fa, erra := os.Stat(a)
@@ -80,22 +88,55 @@ func isWell(s metrics.Status) bool {
 // sabotage gives the saboteur a command.
 func (v victim) sabotage(t *testing.T, command string) {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", v.Addr(saboteurPort), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := v.inside(ctx, command)
+	if err != nil && !strings.HasPrefix(command, "write /proc/sysrq-trigger") { // a kernel that has crashed says nothing
+		t.Fatal(err)
+	}
+}
+
+// inside gives the saboteur a command, such as a program to run in the box, and
+// returns what that said; an error if the saboteur says so or says nothing.
+func (v victim) inside(ctx context.Context, command string) (said string, err error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", v.Addr(saboteurPort))
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	fmt.Fprintln(c, command)
+	for r := bufio.NewReader(c); ; {
+		answer, err := r.ReadString('\n')
+		line, quoted := strings.CutPrefix(answer, "| ")
+		switch {
+		case err != nil:
+			return said, fmt.Errorf("%s: no answer: %w", command, err)
+		case quoted:
+			said += line
+		case answer != "ok\n":
+			return said, fmt.Errorf("%s: %s", command, strings.TrimSpace(answer))
+		default:
+			return said, nil
+		}
+	}
+}
+
+// testsInside are the tests of a package as a program that runs in a PC box.
+func testsInside(t *testing.T, folder string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "test")
+	cmd := exec.Command("go", "test", "-c", "-o", path, "-ldflags=-linkmode=external -extldflags=-static", "./"+folder)
+	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "CGO_ENABLED=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	program, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprintln(c, command)
-	answer, err := bufio.NewReader(c).ReadString('\n')
-	if strings.HasPrefix(command, "write /proc/sysrq-trigger") {
-		return // a kernel that has crashed says nothing
-	}
-	if err != nil || answer != "ok\n" {
-		t.Fatalf("%s: %q, %v", command, answer, err)
-	}
+	return string(program)
 }
 
 // status is boxd's, or an error while it doesn't answer.

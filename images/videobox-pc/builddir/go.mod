@@ -65,7 +65,7 @@ replace github.com/openvideobox/videobox => ../../..
 
 require github.com/openvideobox/kernel-pc v0.0.0-00010101000000-000000000000
 
-replace github.com/openvideobox/kernel-pc => ../../kernel-pc/package
+replace github.com/openvideobox/kernel-pc => ../../../images/kernel-pc/package
 
 tool (
 	github.com/gokrazy/gokrazy/cmd/dhcp

@@ -4,21 +4,27 @@
 // for themselves (images/build image --with images/vm/saboteur).
 //
 // A command a line, an answer a line: ok, or error and what is wrong. What is
-// meant by NAME is a program's file name; worker is capture's.
+// meant by NAME of a process is a program's file name; worker is capture's.
 //
 //	stop NAME, cont NAME, kill NAME   SIGSTOP, SIGCONT, SIGKILL
 //	hunt NAME                         kills it as often as it appears, until "hunt" alone
 //	fill DIR MIB                      leaves that much free on the disk; "fill DIR" gives it back
 //	write FILE TEXT                   as echo TEXT > FILE does
+//	read FILE                         its lines, each behind "| "
+//	module NAME [PARAMETER=VALUE …]   loads a kernel module
+//	run FILE [ARGUMENT …]             runs a program, as root; what it says comes as lines behind "| "
+//	mount DEVICE FOLDER, umount FOLDER  read-only vfat, as something that looks at the boot partition does
 package main
 
 import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,6 +33,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/openvideobox/videobox/drivers/kmod"
 )
 
 const addr = ":9999"
@@ -53,7 +61,7 @@ func (s *saboteur) serve(c net.Conn) {
 	defer c.Close()
 	for sc := bufio.NewScanner(c); sc.Scan(); {
 		answer := "ok"
-		if err := s.command(strings.Fields(sc.Text())); err != nil {
+		if err := s.command(strings.Fields(sc.Text()), quoted{c}); err != nil {
 			answer = "error: " + strings.ReplaceAll(err.Error(), "\n", "; ")
 		}
 		if _, err := fmt.Fprintln(c, answer); err != nil {
@@ -64,7 +72,7 @@ func (s *saboteur) serve(c net.Conn) {
 
 var signals = map[string]syscall.Signal{"stop": syscall.SIGSTOP, "cont": syscall.SIGCONT, "kill": syscall.SIGKILL}
 
-func (s *saboteur) command(f []string) error {
+func (s *saboteur) command(f []string, to io.Writer) error {
 	switch {
 	case len(f) == 2 && signals[f[0]] != 0:
 		return send(signals[f[0]], f[1])
@@ -80,8 +88,63 @@ func (s *saboteur) command(f []string) error {
 		return fill(f[1], f[2])
 	case len(f) == 3 && f[0] == "write":
 		return os.WriteFile(f[1], []byte(f[2]+"\n"), 0o644)
+	case len(f) == 2 && f[0] == "read":
+		data, err := os.ReadFile(f[1])
+		return errors.Join(err, say(to, string(data)))
+	case len(f) >= 2 && f[0] == "module":
+		return kmod.Load(strings.Join(f[1:], " "))
+	case len(f) >= 2 && f[0] == "run":
+		return runProgram(f[1], f[2:], to)
+	case len(f) == 3 && f[0] == "mount":
+		return errors.Join(os.MkdirAll(f[2], 0o755), unix.Mount(f[1], f[2], "vfat", unix.MS_RDONLY, ""))
+	case len(f) == 2 && f[0] == "umount":
+		return unix.Unmount(f[1], 0)
 	}
 	return fmt.Errorf("%q is no command", f)
+}
+
+// quoted puts "| " before each line, so that an answer is told from what a
+// program says.
+type quoted struct{ io.Writer }
+
+func say(to io.Writer, text string) error {
+	for line := range strings.Lines(text) {
+		if _, err := to.Write([]byte(line)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q quoted) Write(line []byte) (int, error) {
+	_, err := fmt.Fprintf(q.Writer, "| %s\n", strings.TrimRight(string(line), "\n"))
+	return len(line), err
+}
+
+// runProgram runs a program that a test has put onto /perm, where no file is
+// executable.
+func runProgram(path string, args []string, to io.Writer) error {
+	if err := os.Chmod(path, 0o755); err != nil {
+		return err
+	}
+	cmd := exec.Command(path, args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	for r := bufio.NewReader(out); ; {
+		line, err := r.ReadString('\n')
+		if line != "" {
+			say(to, line) // whoever has gone away hears nothing; the program goes on
+		}
+		if err != nil {
+			return cmd.Wait()
+		}
+	}
 }
 
 // hunt looks often enough that no program gets to answer anything.
