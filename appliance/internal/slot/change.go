@@ -1,0 +1,115 @@
+package slot
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+
+	"github.com/openvideobox/videobox/internal/fat"
+)
+
+// Try has the next start, and only that, take the other root. The running one
+// must be what the boot partition names: else there is an update already that
+// waits for a restart.
+func (c Card) Try() error {
+	return c.withBoot(os.O_RDWR, func(f *os.File) error {
+		return change(f, cmdlineFile, func(line []byte) ([]byte, error) {
+			n, err := rootIn(line)
+			if err != nil {
+				return nil, err
+			}
+			if n != c.Running {
+				return nil, fmt.Errorf("the next start takes partition %d already, and %d runs; restart the box first", n, c.Running)
+			}
+			return append(without(line), " "+tryWord...), nil
+		})
+	})
+}
+
+// Switch has all further starts take a root. What systemd-boot reads, if it is
+// there, comes first: gokrazy's init looks for trials in the other file only.
+func (c Card) Switch(to int) error {
+	if c.Root[to] == "" {
+		return fmt.Errorf("there is no root partition %d", to)
+	}
+	root := func(text []byte) ([]byte, error) {
+		at, _, two, err := rootAt(text)
+		if err != nil {
+			return nil, err
+		}
+		text[at] = two + byte(to-2)
+		return without(text), nil
+	}
+	return c.withBoot(os.O_RDWR, func(f *os.File) error {
+		if err := change(f, loaderFile, root); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return change(f, cmdlineFile, root)
+	})
+}
+
+// Commit has all further starts take the running root, and makes sure of it.
+func (c Card) Commit() error {
+	if err := c.Switch(c.Running); err != nil {
+		return err
+	}
+	if n, err := c.Next(); err != nil || n != c.Running {
+		return fmt.Errorf("the boot partition names partition %d after it was told %d: %w", n, c.Running, err)
+	}
+	return nil
+}
+
+// Settle has what gokrazy's init wrote reach the card: it doesn't flush.
+func (c Card) Settle() error {
+	return c.withBoot(os.O_RDWR, func(*os.File) error { return nil })
+}
+
+// change overwrites a file where it lies, filled up with the spaces that it
+// ends in. Such files are smaller than a sector, so that a power cut leaves the
+// old or the new one.
+func change(f *os.File, path string, to func([]byte) ([]byte, error)) error {
+	file, err := fat.Find(f, path)
+	if err != nil {
+		return err
+	}
+	at, err := file.Offset()
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	old, err := fat.ReadFile(f, path)
+	if err != nil {
+		return err
+	}
+	text, err := to(bytes.Clone(old))
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	text, err = padded(text, old)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	_, err = f.WriteAt(text, at)
+	return err
+}
+
+// words of a trial, with the spaces before them.
+var words = regexp.MustCompile(` *(` + regexp.QuoteMeta(tryWord) + `|` + regexp.QuoteMeta(triedWord) + `)`)
+
+// without takes the words of former trials away, and the spaces at the end.
+func without(text []byte) []byte {
+	return bytes.TrimRight(words.ReplaceAllLiteral(text, nil), " \n")
+}
+
+// padded makes the text as long as the old one, with a line's end if that had
+// one.
+func padded(text, old []byte) ([]byte, error) {
+	end := old[len(bytes.TrimRight(old, "\n")):]
+	spaces := len(old) - len(text) - len(end)
+	if spaces < 0 {
+		return nil, fmt.Errorf("no room for %d bytes more; gokrazy's tools leave 64 spaces at its end", -spaces)
+	}
+	return append(append(text, bytes.Repeat([]byte{' '}, spaces)...), end...), nil
+}

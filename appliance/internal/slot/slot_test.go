@@ -1,0 +1,212 @@
+package slot
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/openvideobox/videobox/internal/fat"
+)
+
+const (
+	uuidLine = "console=tty1 root=PARTUUID=60c24cc1-f3f9-427a-8199-2325cd850001/PARTNROFF=1 init=/gokrazy/init ro gpt"
+	padding  = "                                                                "
+)
+
+func TestRootIn(t *testing.T) {
+	for line, want := range map[string]int{
+		uuidLine: 2,
+		strings.Replace(uuidLine, "PARTNROFF=1", "PARTNROFF=2", 1): 3,
+		"ro root=/dev/mmcblk0p3":                                   3,
+		"root=PARTUUID=2e18c40c-03 rootwait":                       3,
+		"root=/dev/mmcblk0p4":                                      0,
+		"root=/dev/mmcblk0p25":                                     0,
+		"noroot=/dev/sda2x":                                        0,
+		"":                                                         0,
+		"root=PARTUUID=60c24cc1-f3f9/PARTNROFF=3 ":                 0,
+	} {
+		if n, err := rootIn([]byte(line)); n != want || (err == nil) != (want != 0) {
+			t.Errorf("%q: %d, %v; want %d", line, n, err, want)
+		}
+	}
+}
+
+// sysfs is a disk with partitions, as /sys shows one.
+func sysfs(t *testing.T, parts ...string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "mmcblk0")
+	for i, name := range parts {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, "partition"), []byte{byte('1' + i), '\n'}, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestCard(t *testing.T) {
+	dir := sysfs(t, "mmcblk0p1", "mmcblk0p2", "mmcblk0p3", "mmcblk0p4")
+	c, err := card(filepath.Join(dir, "mmcblk0p3"), []byte(uuidLine))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Boot != "/dev/mmcblk0p1" || c.Root[2] != "/dev/mmcblk0p2" || c.Running != 3 || c.Other() != 2 || !c.OnTrial() {
+		t.Errorf("%+v", c)
+	}
+	if c, err = card(filepath.Join(dir, "mmcblk0p2"), []byte(uuidLine)); err != nil || c.OnTrial() {
+		t.Errorf("a plain start: %+v, %v", c, err)
+	}
+	for _, name := range []string{"mmcblk0p1", "mmcblk0p4", "none", ""} {
+		if c, err := card(filepath.Join(dir, name), []byte(uuidLine)); err == nil {
+			t.Errorf("root on %q: %+v", name, c)
+		}
+	}
+	if c, err := find("/"); err == nil {
+		t.Logf("this host is no box, and yet: %+v", c)
+	}
+}
+
+// bootPartition is a file with the FAT of a box in it.
+func bootPartition(t *testing.T, files map[string]string) Card {
+	t.Helper()
+	for _, tool := range []string{"mkfs.vfat", "mcopy", "mmd"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("needs %s (make deps-test installs it): %v", tool, err)
+		}
+	}
+	dir := t.TempDir()
+	c := Card{Boot: filepath.Join(dir, "boot"), Root: map[int]string{2: "two", 3: "three"}, Running: 2, Told: 2}
+	run := func(name string, args ...string) {
+		if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", name, err, out)
+		}
+	}
+	run("mkfs.vfat", "-C", "-F", "16", c.Boot, "16384")
+	run("mmd", "-i", c.Boot, "::loader", "::loader/entries")
+	for name, text := range files {
+		path := filepath.Join(dir, "file")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		run("mcopy", "-i", c.Boot, path, "::"+name)
+	}
+	return c
+}
+
+func (c Card) text(t *testing.T, name string) string {
+	t.Helper()
+	data, err := c.ReadBoot(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// asInit does what gokrazy's init does with a trial's word: what comes out is
+// three bytes shorter and leaves the file's last three as they were.
+func (c Card) asInit(t *testing.T) bool {
+	t.Helper()
+	data, err := os.ReadFile(c.Boot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := fat.Find(bytes.NewReader(data), cmdlineFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := file.Offset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := data[from : from+file.Size]
+	if !bytes.Contains(line, []byte(tryWord)) {
+		return false
+	}
+	copy(line, bytes.ReplaceAll(line, []byte(tryWord), []byte(triedWord)))
+	if err := os.WriteFile(c.Boot, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
+
+func TestUpdates(t *testing.T) {
+	const head = "title gokrazy\nlinux /vmlinuz\noptions "
+	c := bootPartition(t, map[string]string{cmdlineFile: uuidLine + padding, loaderFile: head + uuidLine + padding + "\n"})
+	first := c.text(t, cmdlineFile)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Ten trials that fall back, and ten that are committed, use up no room.
+	for i := range 20 {
+		must(c.Try())
+		if text := c.text(t, cmdlineFile); strings.Count(text, tryWord) != 1 || len(text) != len(first) {
+			t.Fatalf("trial %d: %q", i, text)
+		}
+		must(c.Try()) // again, after a power cut
+		if !c.asInit(t) {
+			t.Fatal("init doesn't see the trial")
+		}
+		trial := c
+		trial.Running = c.Other()
+		if un, err := trial.Uncommitted(); !un || err != nil {
+			t.Fatalf("in trial %d: %v, %v", i, un, err)
+		}
+		if i%2 == 0 {
+			continue
+		}
+		must(trial.Commit())
+		if un, err := trial.Uncommitted(); un || err != nil {
+			t.Fatalf("after commit %d: %v, %v", i, un, err)
+		}
+		if c.asInit(t) {
+			t.Fatal("a trial is left")
+		}
+		if err := c.Try(); err == nil {
+			t.Fatal("a trial while another root is to be started")
+		}
+		c.Running, c.Told = trial.Running, trial.Running
+	}
+	if text := c.text(t, cmdlineFile); text != first { // ten commits: back where it began
+		t.Errorf("%q, want %q", text, first)
+	}
+	if text := c.text(t, loaderFile); text != head+first+"\n" {
+		t.Errorf("%q", text)
+	}
+	must(c.Switch(3))
+	if text := c.text(t, loaderFile); !strings.Contains(text, "PARTNROFF=2") || !strings.HasPrefix(text, head) || !strings.HasSuffix(text, " \n") {
+		t.Errorf("for systemd-boot: %q", text)
+	}
+	must(c.Settle())
+}
+
+func TestRefusals(t *testing.T) {
+	full := bootPartition(t, map[string]string{cmdlineFile: uuidLine + "          "})
+	if err := full.Try(); err == nil || !strings.Contains(err.Error(), "no room") {
+		t.Errorf("a full line: %v", err)
+	}
+	if err := full.Switch(3); err != nil { // needs none, and no file of systemd-boot
+		t.Error(err)
+	}
+	if err := full.Switch(4); err == nil {
+		t.Error("a root that isn't there")
+	}
+	strange := bootPartition(t, map[string]string{cmdlineFile: "root=/dev/nfs" + padding})
+	if err := strange.Try(); err == nil {
+		t.Error("a command line without a root")
+	}
+	if err := strange.Commit(); err == nil {
+		t.Error("committed without a root")
+	}
+	gone := Card{Boot: filepath.Join(t.TempDir(), "none"), Root: map[int]string{2: "a", 3: "b"}, Running: 3, Told: 2}
+	if _, err := gone.Uncommitted(); err == nil {
+		t.Error("a card that can't be read")
+	}
+}
