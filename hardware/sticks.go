@@ -1,6 +1,7 @@
 // Package hardware holds what is known about the parts a box is made of, as
-// data: profiles of capture sticks. Each claim in them says where it comes from
-// and whether it was tested on that part.
+// data: profiles of capture sticks, boards and panels, what to buy, and how to
+// wire it. Each claim says where it comes from and how surely it is known: seen
+// on the part, on an emulated one, with a fake, read, reported, or not at all.
 package hardware
 
 import (
@@ -59,13 +60,6 @@ type Word struct {
 	Scale     float64 `yaml:"scale,omitempty"` // of its unit; 0: 1
 }
 
-// Claim is one thing that is said about a part.
-type Claim struct {
-	Says   string `yaml:"says"`
-	From   string `yaml:"from"`
-	Tested bool   `yaml:"tested"` // by this project, on the part itself
-}
-
 // Sticks are all models that are known.
 var Sticks = sync.OnceValue(func() []Stick {
 	s, err := parse(sticks)
@@ -104,8 +98,8 @@ func parse(data []byte) (all []Stick, err error) {
 
 // check says what is wrong with a profile.
 func (s Stick) check(seen map[string]string) error {
-	if s.Name == "" || len(s.IDs) == 0 || len(s.Claims) == 0 {
-		return fmt.Errorf("a name, ids and claims must be given")
+	if s.Name == "" || len(s.IDs) == 0 {
+		return fmt.Errorf("a name and ids must be given")
 	}
 	for _, id := range s.IDs {
 		vendor, product, _ := strings.Cut(id, ":")
@@ -120,10 +114,8 @@ func (s Stick) check(seen map[string]string) error {
 		}
 		seen[id] = s.Name
 	}
-	for _, c := range s.Claims {
-		if c.Says == "" || c.From == "" {
-			return fmt.Errorf("claim %q: says and from must be given", c.Says)
-		}
+	if err := checkAll(s.Claims); err != nil {
+		return err
 	}
 	if t := s.Status; t != nil && (t.Reply != 1 && t.Reply != 4 || t.Signal.Mask == 0) {
 		return fmt.Errorf("status: reply must be 1 or 4, signal's mask not 0")

@@ -34,7 +34,7 @@ func TestMistakesAreFound(t *testing.T) {
 - name: A
   ids: ["1234:abcd"]
   status: {reply: 4, signal: {at: 1, mask: 1}}
-  claims: [{says: x, from: y, tested: false}]
+  claims: [{says: x, from: y, known: reported}]
 `
 	if _, err := parse([]byte(good)); err != nil {
 		t.Fatal(err)
@@ -45,8 +45,13 @@ func TestMistakesAreFound(t *testing.T) {
 		"534d:2109":   {"1234:abcd", "12345:abcd"},
 		"reply":       {"reply: 4", "reply: 2"},
 		"mask":        {"mask: 1", "mask: 0"},
-		"claims must": {"claims: [{says: x, from: y, tested: false}]", "claims: []"},
+		"claims must": {"claims: [{says: x, from: y, known: reported}]", "claims: []"},
 		"from must":   {"from: y", `from: ""`},
+		"one of":      {"known: reported", "known: surely"},
+		"name a test": {"known: reported", "known: fake"},
+		"https":       {"known: reported", "known: datasheet"},
+		"names a":     {"from: y", "by: a TestB"},
+		"says":        {"says: x", `says: ""`},
 		"unknown":     {"name:", "colour: red\n  name:"},
 	} {
 		_, err := parse([]byte(strings.Replace(good, c.old, c.new, 1)))

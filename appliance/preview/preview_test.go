@@ -339,7 +339,7 @@ func TestChoosePanel(t *testing.T) {
 	}
 	const pi = "Raspberry Pi 4 Model B Rev 1.4"
 	for _, c := range []struct{ name, model, written, want string }{
-		{"auto", pi, "", "waveshare-2inch"}, {"none", pi, "", "<nil>"}, {"auto", "a PC", "", "<nil>"},
+		{"auto", pi, "", "lcdwiki-2.8inch"}, {"none", pi, "", "<nil>"}, {"auto", "a PC", "", "<nil>"},
 		{"adafruit-1.14", "a PC", "", "adafruit-1.14"}, {"auto", pi, "waveshare-1.3inch\n", "waveshare-1.3inch"}, {"auto", pi, "none\n", "<nil>"},
 	} {
 		os.Remove(file)
@@ -352,7 +352,7 @@ func TestChoosePanel(t *testing.T) {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}
-	if got := choose("other", pi); !strings.Contains(got, "known are waveshare-2inch") {
+	if got := choose("other", pi); !strings.Contains(got, "known are lcdwiki-2.8inch") {
 		t.Error(got)
 	}
 }
