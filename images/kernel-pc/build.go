@@ -111,17 +111,6 @@ func (k kernel) keep(out string) error {
 // maker runs the kernel's make.
 type maker struct{ tree, object, log string }
 
-// reproducible are the settings without which date, user, host and folder get
-// into the kernel.
-func (m maker) reproducible() []string {
-	return []string{
-		"KBUILD_BUILD_USER=videobox", "KBUILD_BUILD_HOST=videobox", "KBUILD_BUILD_VERSION=1",
-		"KBUILD_BUILD_TIMESTAMP=2026-01-01 00:00:00 UTC", "SOURCE_DATE_EPOCH=1767225600",
-		"KCFLAGS=-ffile-prefix-map=" + m.tree + "=. -ffile-prefix-map=" + m.object + "=.",
-		"LC_ALL=C", "TZ=UTC",
-	}
-}
-
 func (m maker) run(ctx context.Context, args ...string) error {
 	log, err := os.OpenFile(m.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -129,7 +118,7 @@ func (m maker) run(ctx context.Context, args ...string) error {
 	}
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, "make", append([]string{"-C", m.tree, "O=" + m.object}, args...)...)
-	cmd.Env = append(withoutMake(os.Environ()), m.reproducible()...)
+	cmd.Env = append(withoutMake(os.Environ()), m.pinnedEnv()...)
 	// make's compilers must not outlive it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }

@@ -29,6 +29,7 @@ type cli struct {
 	Folder string `default:"images/kernel-pc" placeholder:"DIR" help:"Where configuration and package lie."`
 	Cache  string `default:".cache/kernel-pc" placeholder:"DIR" help:"Where source and finished kernels are kept."`
 	Jobs   int    `placeholder:"N" help:"Compilers at once; as many as there are cores if not given."`
+	Cached bool   `help:"Build nothing; fail if this kernel is not in the cache."`
 	Anew   bool   `help:"Build even if this kernel is in the cache; says whether the bytes are the same."`
 }
 
@@ -55,6 +56,11 @@ func (c cli) run(ctx context.Context) error {
 		return err
 	}
 	k := kernel{cache: cache, key: key(source, fragment, compiler), fragment: fragment, jobs: c.Jobs}
+	if c.Cached && !k.cached() {
+		return fmt.Errorf("no %s in %s; make kernel-pc builds it", k.key, c.Cache)
+	} else if c.Cached {
+		return nil
+	}
 	began := time.Now()
 	if c.Anew || !k.cached() {
 		if err := k.build(ctx); err != nil {

@@ -64,7 +64,8 @@ func missing(fragment, complete []byte) (list []string) {
 // successor.
 const maxBoot = 40 << 20
 
-// pack brings vmlinuz to the modules and drops what names the build's folder.
+// pack brings vmlinuz to the modules, drops the links to the build's folder, and
+// checks that nothing else names it.
 func pack(object, out string) error {
 	image, err := os.ReadFile(filepath.Join(object, "arch/x86/boot/bzImage"))
 	if err != nil {
@@ -83,6 +84,10 @@ func pack(object, out string) error {
 				return err
 			}
 		}
+	}
+	payload := filepath.Join(object, "arch/x86/boot/compressed/vmlinux.bin")
+	if err := checkPinned(image, filepath.Dir(object), payload, out); err != nil {
+		return err
 	}
 	return os.WriteFile(filepath.Join(out, "vmlinuz"), image, 0o644)
 }
