@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/openvideobox/videobox/appliance/boxd/internal/disk"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/identity"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/perm"
@@ -159,7 +161,8 @@ type detail struct {
 	Perm       *perm.Result     `json:"perm,omitempty"`    // the data partition
 	Clock      *timesync.Status `json:"clock,omitempty"`   // on a box
 
-	Identity *identity.Status `json:"identity,omitempty"` // what an image's boxd found out
+	Identity *identity.Status `json:"identity,omitempty"`       // what an image's boxd found out
+	Uptime   int64            `json:"uptime_seconds,omitempty"` // of the box, not of boxd
 }
 
 type addresses struct {
@@ -181,6 +184,10 @@ func (s *server) detail() detail {
 		is := s.life.onBox.identity.Status()
 		d.Disks, d.Perm, d.Clock = s.life.disks.Disks(), &r, s.life.time.Status()
 		d.Identity = &is
+		var system unix.Sysinfo_t
+		if unix.Sysinfo(&system) == nil {
+			d.Uptime = system.Uptime
+		}
 	}
 	return d
 }

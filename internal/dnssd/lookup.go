@@ -27,7 +27,7 @@ const (
 	domain  = "local."
 	group4  = "224.0.0.251"
 	group6  = "ff02::fb"
-	maxList = 64   // services of one type are at most as many as rooms
+	maxList = 512  // services of one type; a large event has a hundred boxes
 	maxSize = 9000 // bytes of a message, RFC 6762, 17
 )
 

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/openvideobox/videobox/images/disk"
+	"github.com/openvideobox/videobox/internal/event"
+)
+
+type imageCmd struct {
+	Config string `required:"" placeholder:"FILE" help:"The event file."`
+	Image  string `arg:"" placeholder:"IMG|/dev/sdX" help:"An image that make image built, or a card that was flashed with one."`
+}
+
+// Help says what is written where.
+func (imageCmd) Help() string {
+	return `Two files of the boot partition are written, and nothing is mounted:
+  videobox.yaml  user and bcrypt (never the password), event_key; lines with other keys stay
+  videobox.key   the public key of updates, update_key of the secrets file
+
+Flash the image afterwards (dd, or any tool); every box then has the same. Boxes keep what they read there, also when an update overwrites the partition.`
+}
+
+// Files of the boot partition that boxd reads.
+const (
+	boxFile = "videobox.yaml"
+	keyFile = "videobox.key"
+)
+
+// Run writes and reads back.
+func (c imageCmd) Run(ctx context.Context) error {
+	e, err := event.Load(c.Config)
+	if err != nil {
+		return err
+	}
+	s := e.Secrets
+	if s.Box.User == "" || s.Box.Bcrypt == "" {
+		return fmt.Errorf("%s: boxes need credentials; put box: {user: admin, bcrypt: …} into its secrets file (htpasswd -nB admin makes the hash)", c.Config)
+	}
+	boot, err := openBoot(c.Image)
+	if err != nil {
+		return err
+	}
+	old, err := boot.read(ctx, boxFile)
+	if err != nil {
+		return err
+	}
+	if err := boot.write(ctx, boxFile, withLogin(old, s)); err != nil {
+		return err
+	}
+	fmt.Printf("%s: %s has the user %s with a hash%s\n", c.Image, boxFile, s.Box.User, map[bool]string{true: " and the key of views", false: "; the event has no event_key, so boxes believe any view"}[s.EventKey != nil])
+	if s.UpdateKey == nil {
+		fmt.Printf("%s: no %s: the event has no update_key, so boxes take no signed updates\n", c.Image, keyFile)
+		return nil
+	}
+	if err := boot.write(ctx, keyFile, []byte(base64.StdEncoding.EncodeToString(s.UpdateKey)+"\n")); err != nil {
+		return err
+	}
+	fmt.Printf("%s: %s is the public key of updates\n", c.Image, keyFile)
+	return nil
+}
+
+// withLogin is a videobox.yaml with the event's credentials in place of those
+// that it had. Every other line stays.
+func withLogin(old []byte, s event.Secrets) []byte {
+	var out bytes.Buffer
+	for line := range strings.Lines(string(old)) {
+		key, _, _ := strings.Cut(line, ":")
+		switch strings.TrimSpace(key) {
+		case "user", "bcrypt", "password", "event_key":
+			continue
+		}
+		out.WriteString(strings.TrimRight(line, "\r\n") + "\r\n")
+	}
+	fmt.Fprintf(&out, "user: %s\r\nbcrypt: %s\r\n", quoted(s.Box.User), quoted(s.Box.Bcrypt))
+	if s.EventKey != nil {
+		public := s.EventKey.Public().(ed25519.PublicKey)
+		fmt.Fprintf(&out, "event_key: %s\r\n", quoted(base64.StdEncoding.EncodeToString(public)))
+	}
+	return out.Bytes()
+}
+
+// quoted is a single-quoted scalar, YAML 1.2, 7.3.2.
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// bootPart is the boot partition of an image or card, for mtools.
+type bootPart struct {
+	path  string
+	start int64
+}
+
+// openBoot finds it and makes room on it, which gok leaves none of.
+func openBoot(path string) (b bootPart, err error) {
+	if err := notMounted("/proc/self/mounts", path); err != nil {
+		return b, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return b, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	parts, err := disk.Partitions(f)
+	if err != nil {
+		return b, fmt.Errorf("%s: %w; make image builds an image", path, err)
+	}
+	p, err := disk.Find(parts, 1)
+	if err != nil {
+		return b, fmt.Errorf("%s: %w", path, err)
+	}
+	part := struct {
+		*io.SectionReader
+		*io.OffsetWriter
+	}{p.Reader(f), io.NewOffsetWriter(f, p.Start)}
+	if _, err := disk.ExtendFAT16(part, p.Size); err != nil {
+		return b, fmt.Errorf("%s: boot partition: %w", path, err)
+	}
+	return bootPart{path, p.Start}, f.Sync()
+}
+
+// notMounted refuses a card that this host has mounted: it would not see what
+// is written behind its back, and write over it.
+func notMounted(mounts, path string) error {
+	abs, err := filepath.Abs(path)
+	if err != nil || !strings.HasPrefix(abs, "/dev/") {
+		return err
+	}
+	data, err := os.ReadFile(mounts)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[0], abs) {
+			return fmt.Errorf("%s is in use: %s is mounted at %s; unmount it first", path, f[0], f[1])
+		}
+	}
+	return nil
+}
+
+// read gives a file of the root folder, nil if there is none.
+func (b bootPart) read(ctx context.Context, name string) ([]byte, error) {
+	there, err := b.mtool(ctx, nil, "mdir", "-b", "::")
+	if err != nil {
+		return nil, err
+	}
+	if !strings.Contains(strings.ToLower(string(there)), "::/"+name+"\n") {
+		return nil, nil
+	}
+	return b.mtool(ctx, nil, "mtype", "::"+name)
+}
+
+// write puts a file into the root folder and reads it back.
+func (b bootPart) write(ctx context.Context, name string, data []byte) error {
+	if _, err := b.mtool(ctx, data, "mcopy", "-o", "-", "::"+name); err != nil {
+		return err
+	}
+	got, err := b.read(ctx, name)
+	if err == nil && !bytes.Equal(got, data) {
+		err = errors.New("what was written isn't what can be read")
+	}
+	if err != nil {
+		return fmt.Errorf("%s of %s: %w", name, b.path, err)
+	}
+	return nil
+}
+
+func (b bootPart) mtool(ctx context.Context, in []byte, name string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, name, append([]string{"-i", fmt.Sprintf("%s@@%d", b.path, b.start)}, args...)...)
+	cmd.Env = append(os.Environ(), "MTOOLS_SKIP_CHECK=1")
+	cmd.Stdin = bytes.NewReader(in)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return nil, fmt.Errorf("%w; it is in Debian's package mtools", err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(said.String()))
+	}
+	return out, nil
+}

@@ -1,0 +1,251 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/openvideobox/videobox/images/fleet/internal/box"
+	"github.com/openvideobox/videobox/internal/clock"
+)
+
+// How long a box is waited for, as a number of questions with a pause between
+// them. A trial takes 3 min at most, and a restart on either side of it.
+const (
+	pause      = 2 * time.Second
+	trialTries = 300 // 10 min
+	awayTries  = 150 // 5 min without an answer
+	stillTries = 30  // 1 min in which a trial was to begin
+	sameTries  = 5   // uploads that break off without a byte more
+)
+
+// look asks a box what it runs, and decides whether it gets the bundle. What it
+// finds may have changed when its turn comes, so it is asked again then.
+func (r *rollout) look(ctx context.Context, i int) (u box.Update, wanted bool) {
+	u, err := r.Targets[i].Box.Update(ctx)
+	if errors.Is(err, box.ErrAway) { // one packet may be lost
+		u, err = r.Targets[i].Box.Update(ctx)
+	}
+	switch {
+	case errors.Is(err, box.ErrAway):
+		r.done(i, NoAnswer, err.Error())
+		return u, false
+	case err != nil:
+		r.problem(ctx, i, err)
+		return u, false
+	}
+	r.set(i, func(w *Row) { w.From, w.To, w.Phase = u.Running.Version, u.Running.Version, Waiting })
+	result, why := r.judge(u)
+	if result != "" {
+		r.done(i, result, why)
+	}
+	return u, result == ""
+}
+
+// judge says why a box doesn't get the bundle, or nothing.
+func (r *rollout) judge(u box.Update) (result Result, why string) {
+	run, b := u.Running, r.Bundle
+	switch {
+	case run.Board != b.Board:
+		return OtherBoard, "is a " + run.Board + ", the bundle is for " + b.Board
+	case u.State == box.Trial && !r.ours(u):
+		return InUse, "another update is on trial"
+	case run.Build == b.Build && u.State != box.Trial:
+		return Already, ""
+	case run.Build > b.Build && !r.forced("older"):
+		return Newer, "--force older puts the older one on it"
+	case u.State == box.Trial:
+		return "", ""
+	case u.Busy.Reason != "" && !r.forced("busy"):
+		return InUse, u.Busy.Reason
+	case u.Refused != "" && !r.forced("busy"):
+		return InUse, u.Refused
+	}
+	return "", ""
+}
+
+// ours says whether what the box has received, or tries, is this bundle.
+func (r *rollout) ours(u box.Update) bool {
+	return u.Incoming.Build == r.Bundle.Build && u.Incoming.Version == r.Bundle.Version || u.State == box.Trial && u.Running.Build == r.Bundle.Build
+}
+
+// update takes a box from its first byte to the end of its trial. Up to the
+// trial it can be stopped.
+func (r *rollout) update(ctx, gentle context.Context, i int) {
+	u, ok := r.look(gentle, i)
+	if !ok {
+		return
+	}
+	before := u.Last
+	if u.State != box.Trial {
+		if err := r.send(gentle, i, u); err != nil {
+			r.problem(gentle, i, err)
+			return
+		}
+		if gentle.Err() != nil {
+			r.problem(gentle, i, gentle.Err())
+			return
+		}
+		// From here on the box may have begun, whatever comes back.
+		if !r.start(ctx, i) {
+			return
+		}
+	}
+	r.phase(i, Trying)
+	r.await(ctx, i, before)
+}
+
+// start begins the trial. An answer that is lost is no refusal: the box may
+// have restarted already, so its state tells.
+func (r *rollout) start(ctx context.Context, i int) bool {
+	err := r.Targets[i].Box.Start(ctx, r.Force)
+	var no *box.Refused
+	switch {
+	case err == nil || errors.Is(err, box.ErrAway):
+		return true
+	case errors.As(err, &no) && no.Code == http.StatusConflict:
+		r.done(i, InUse, no.Why+"; it keeps the bundle")
+	default:
+		r.problem(ctx, i, err)
+	}
+	return false
+}
+
+// send gives the box what it lacks of the bundle, again and again as long as
+// that brings it further.
+func (r *rollout) send(ctx context.Context, i int, u box.Update) error {
+	b := r.Targets[i].Box
+	same := 0
+	for have := int64(-1); ; {
+		if !r.ours(u) && u.Incoming.Received > 0 {
+			if err := b.Drop(ctx); err != nil {
+				return err
+			}
+			u.Incoming = box.Incoming{}
+		}
+		if u.State == box.Ready && r.ours(u) {
+			r.set(i, func(w *Row) { w.Sent = w.Size })
+			return nil
+		}
+		if same++; u.Incoming.Received > have {
+			have, same = u.Incoming.Received, 0
+		}
+		err := r.put(ctx, i, u.Incoming.Received)
+		if err == nil {
+			r.set(i, func(w *Row) { w.Sent = w.Size })
+			return nil
+		}
+		var no *box.Refused
+		offset := errors.As(err, &no) && no.Code == http.StatusConflict // asked again, it says which
+		if !offset && !errors.Is(err, box.ErrAway) || same >= sameTries {
+			return err
+		}
+		if u, err = r.back(ctx, i, err); err != nil {
+			return err
+		}
+	}
+}
+
+// put sends the bundle from an offset on.
+func (r *rollout) put(ctx context.Context, i int, offset int64) error {
+	r.set(i, func(w *Row) { w.Phase, w.Sent = Sending, offset })
+	body := &counted{
+		from: io.NewSectionReader(r.Bundle.Data, offset, r.Bundle.Size-offset),
+		sent: func(n int64) { r.set(i, func(w *Row) { w.Sent += n }) },
+	}
+	return r.Targets[i].Box.Put(ctx, body, offset, r.Bundle.Size-offset)
+}
+
+// back waits until a box answers again.
+func (r *rollout) back(ctx context.Context, i int, cause error) (box.Update, error) {
+	for range awayTries {
+		if err := r.rest(ctx); err != nil {
+			return box.Update{}, err
+		}
+		u, err := r.Targets[i].Box.Update(ctx)
+		if !errors.Is(err, box.ErrAway) {
+			return u, err
+		}
+		r.phase(i, Away)
+	}
+	return box.Update{}, cause
+}
+
+func (r *rollout) rest(ctx context.Context) error {
+	return clock.Wait(ctx, r.Clock, r.Clock.Now()+int64(pause))
+}
+
+// await follows a trial to its end.
+func (r *rollout) await(ctx context.Context, i int, before box.Last) {
+	silent, still := 0, 0
+	for range trialTries {
+		if err := r.rest(ctx); err != nil {
+			r.done(i, Failed, "on trial when this was interrupted; `fleet status` says how it went")
+			return
+		}
+		u, err := r.Targets[i].Box.Update(ctx)
+		switch {
+		case errors.Is(err, box.ErrAway):
+			if silent++; silent >= awayTries {
+				r.done(i, Failed, "has not come back from its trial: "+err.Error())
+				return
+			}
+			continue
+		case err != nil && ctx.Err() == nil:
+			r.done(i, Failed, "on trial: "+err.Error())
+			return
+		}
+		silent = 0
+		if err == nil && r.ended(i, u, before) {
+			return
+		}
+		if still++; u.State == box.Trial {
+			still = 0
+		}
+		if still >= stillTries {
+			r.done(i, Failed, "was told to begin its trial and didn't")
+			return
+		}
+	}
+	r.done(i, Failed, "its trial has no end")
+}
+
+// ended closes the row once the box says how its trial went.
+func (r *rollout) ended(i int, u box.Update, before box.Last) bool {
+	if u.State == box.Trial || u.Last.Same(before) {
+		return false
+	}
+	r.set(i, func(w *Row) {
+		if w.To = u.Running.Version; u.Last.From != "" {
+			w.From = u.Last.From
+		}
+		if u.Last.OutageMS >= 0 {
+			w.Outage = time.Duration(u.Last.OutageMS * float64(time.Millisecond))
+		}
+	})
+	switch {
+	case u.Last.Result == box.Committed && u.Running.Build == r.Bundle.Build:
+		r.done(i, Updated, "")
+	case u.Last.Reason != "":
+		r.done(i, Failed, u.Last.Reason)
+	default:
+		r.done(i, Failed, "runs "+u.Running.Version+" after its trial and doesn't say why")
+	}
+	return true
+}
+
+// counted tells how much was read.
+type counted struct {
+	from io.Reader
+	sent func(int64)
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.from.Read(b)
+	if n > 0 {
+		c.sent(int64(n))
+	}
+	return n, err
+}

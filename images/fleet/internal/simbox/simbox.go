@@ -1,0 +1,301 @@
+// Package simbox is a simulated box for tests: it speaks what boxd speaks at
+// /api/update and /api/status, checks bundles as boxd does, and goes away, goes
+// wrong and comes back when a test wants it to. Whether it speaks as boxd does
+// is seen by internal/e2e, which asks both the same.
+//
+// It has no goroutine and no timer of its own: what it is follows from what it
+// was asked and from the test's clock.
+package simbox
+
+import (
+	"crypto/ed25519"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/openvideobox/videobox/images/fleet/internal/box"
+	"github.com/openvideobox/videobox/internal/bundle"
+	"github.com/openvideobox/videobox/internal/clock"
+	"github.com/openvideobox/videobox/internal/metrics"
+)
+
+// How long a trial takes, in the test's time.
+const (
+	Restart = 20 * time.Second // for which it is away, at the start and when it goes back
+	Judging = 60 * time.Second // before it commits
+)
+
+// Faults are what a test has a box do.
+type Faults struct {
+	TrialFails string // the reason; the box then comes back with the old version
+	DieAt      int64  // bytes of an upload after which it goes away, once
+	DeadFor    time.Duration
+	StartLost  bool // the answer to start never comes
+	Hangs      bool // never comes back from its trial
+}
+
+// Box is a simulated box.
+type Box struct {
+	User, Password string
+	Name, Room     string
+	Clock          clock.Clock
+	Key            ed25519.PublicKey // of updates
+
+	mu      sync.Mutex
+	faults  Faults
+	running box.Running
+	busy    string
+	talk    string
+	head    *bundle.Header
+	got     int64 // bytes of the bundle, whole chunks
+	trial   int64 // when it began, ns; 0: there is none
+	last    box.Last
+	dead    int64 // until when it is away
+	starts  int
+	puts    int
+}
+
+// Set changes the box as a test wants.
+func (b *Box) Set(change func(*Faults, *box.Running)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(&b.faults, &b.running)
+}
+
+// SetBusy marks the box as busy; "" as free.
+func (b *Box) SetBusy(reason string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.busy = reason
+}
+
+// SetTalk has a talk begin in the box's room; "" ends it.
+func (b *Box) SetTalk(talk string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.talk = talk
+}
+
+// Touched says how many uploads and starts there were.
+func (b *Box) Touched() (puts, starts int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.puts, b.starts
+}
+
+// Running is what it runs.
+func (b *Box) Running() box.Running {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pass()
+	return b.running
+}
+
+// pass brings the box up to the clock.
+func (b *Box) pass() {
+	if b.trial == 0 || b.faults.Hangs || b.Clock.Now() < b.trial+int64(Restart+Judging) {
+		return
+	}
+	b.last = box.Last{From: b.running.Version, To: b.head.Version, Result: box.Committed, OutageMS: 8100, At: time.Unix(0, b.Clock.Now()).UTC()}
+	if b.faults.TrialFails != "" {
+		b.last.Result, b.last.Reason = box.Failed, b.faults.TrialFails
+	} else {
+		b.running.Version, b.running.Build = b.head.Version, b.head.Build
+	}
+	b.trial = 0
+	b.forget()
+}
+
+func (b *Box) forget() {
+	b.head, b.got = nil, 0
+}
+
+func (b *Box) whole() bool { return b.head != nil && b.got == b.head.Size() }
+
+// away says whether nobody answers just now.
+func (b *Box) away() bool {
+	now := b.Clock.Now()
+	return now < b.dead || b.trial > 0 && (b.faults.Hangs || now < b.trial+int64(Restart))
+}
+
+// ServeHTTP is the box's page.
+func (b *Box) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b.mu.Lock()
+	b.pass()
+	away := b.away()
+	b.mu.Unlock()
+	if away {
+		hangUp(w)
+		return
+	}
+	if r.URL.Path == "/api/status" {
+		_ = json.NewEncoder(w).Encode(b.status())
+		return
+	}
+	user, password, _ := r.BasicAuth()
+	if subtle.ConstantTimeCompare([]byte(user+"\x00"+password), []byte(b.User+"\x00"+b.Password)) != 1 {
+		w.Header().Set("WWW-Authenticate", `Basic realm="videobox"`)
+		http.Error(w, "Give the event's box user and password.", http.StatusUnauthorized)
+		return
+	}
+	switch r.Method + " " + r.URL.Path {
+	case "GET /api/update":
+		_ = json.NewEncoder(w).Encode(b.update())
+	case "PUT /api/update":
+		b.put(w, r)
+	case "POST /api/update/start":
+		b.begin(w, r)
+	case "DELETE /api/update":
+		b.mu.Lock()
+		b.forget()
+		b.mu.Unlock()
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// hangUp breaks the connection.
+func hangUp(http.ResponseWriter) { panic(http.ErrAbortHandler) }
+
+func refuse(w http.ResponseWriter, code int, format string, args ...any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": fmt.Sprintf(format, args...)})
+}
+
+func (b *Box) update() (u box.Update) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	u = box.Update{State: box.Idle, Running: b.running, Last: b.last}
+	u.Busy.Reason, u.Refused = b.busy, b.refused()
+	if b.last.Result != "" {
+		u.State = b.last.Result
+	}
+	if b.head != nil {
+		u.Incoming = box.Incoming{Version: b.head.Version, Build: b.head.Build, Received: b.got, Size: b.head.Size()}
+	}
+	switch {
+	case b.trial != 0:
+		u.State, u.Running.Version, u.Running.Build = box.Trial, b.head.Version, b.head.Build
+	case b.whole():
+		u.State = box.Ready
+	case b.got > 0:
+		u.State = box.Receiving
+	}
+	return u
+}
+
+func (b *Box) refused() string {
+	switch {
+	case b.busy != "":
+		return "busy: " + b.busy
+	case b.talk != "":
+		return "a talk in its room: " + b.talk
+	}
+	return ""
+}
+
+// put takes the bundle from an offset on.
+func (b *Box) put(w http.ResponseWriter, r *http.Request) {
+	offset, err := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
+	b.mu.Lock()
+	b.puts++
+	if err == nil && offset == 0 && b.trial == 0 {
+		b.forget()
+	}
+	have, trial := b.got, b.trial
+	b.mu.Unlock()
+	switch {
+	case err != nil:
+		refuse(w, http.StatusBadRequest, "offset %q is no number", r.URL.Query().Get("offset"))
+		return
+	case trial != 0:
+		refuse(w, http.StatusConflict, "an update is on trial")
+		return
+	case offset != have:
+		refuse(w, http.StatusConflict, "offset %d; %d bytes were received", offset, have)
+		return
+	}
+	if offset == 0 {
+		if code, err := b.begun(r); err != nil {
+			refuse(w, code, "%v", err)
+			return
+		}
+	}
+	b.mu.Lock()
+	head, at := *b.head, b.got
+	b.mu.Unlock()
+	to, err := head.Read(r.Body, at, b.take)
+	switch {
+	case errors.Is(err, errDies), errors.Is(err, bundle.ErrTruncated):
+		hangUp(w)
+	case err != nil:
+		refuse(w, http.StatusForbidden, "%v at byte %d", err, to)
+	}
+}
+
+// begun reads a bundle's beginning.
+func (b *Box) begun(r *http.Request) (code int, err error) {
+	h, err := bundle.ReadHeader(r.Body, b.Key)
+	if err != nil {
+		return http.StatusForbidden, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h.Board != b.running.Board {
+		return http.StatusPreconditionFailed, fmt.Errorf("the bundle is for %s, this is a %s", h.Board, b.running.Board)
+	}
+	b.head, b.got = &h, int64(len(h.Raw))
+	return 0, nil
+}
+
+var errDies = errors.New("the plug is pulled")
+
+// take is called with each chunk that is right. It dies once, in the middle of
+// an upload, if it is to.
+func (b *Box) take(c bundle.Chunk) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.got += int64(len(c.Data))
+	if b.faults.DieAt > 0 && b.got >= b.faults.DieAt {
+		b.faults.DieAt, b.dead = 0, b.Clock.Now()+int64(b.faults.DeadFor)
+		return errDies
+	}
+	return nil
+}
+
+// begin starts the trial.
+func (b *Box) begin(w http.ResponseWriter, r *http.Request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	force := "," + r.URL.Query().Get("force") + ","
+	switch {
+	case !b.whole():
+		refuse(w, http.StatusConflict, "%d bytes were received, the bundle isn't whole", b.got)
+		return
+	case b.refused() != "" && !strings.Contains(force, ",busy,"):
+		refuse(w, http.StatusConflict, "%s", b.refused())
+		return
+	case b.head.Build < b.running.Build && !strings.Contains(force, ",older,"):
+		refuse(w, http.StatusPreconditionFailed, "the bundle is older than %s", b.running.Version)
+		return
+	}
+	b.starts++
+	b.trial = b.Clock.Now()
+	if b.faults.StartLost {
+		hangUp(w)
+	}
+}
+
+func (b *Box) status() metrics.Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Unix(0, b.Clock.Now()).UTC()
+	return metrics.Status{Program: "boxd", Name: b.Name, Room: b.Room, Version: b.running.Version, Started: now.Add(-time.Hour), Now: now, State: metrics.OK}
+}
