@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/openvideobox/videobox/images/disk"
 	"github.com/openvideobox/videobox/internal/event"
+	"github.com/openvideobox/videobox/internal/fat"
 )
 
 type imageCmd struct {
@@ -51,7 +53,7 @@ func (c imageCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	old, err := boot.read(ctx, boxFile)
+	old, err := boot.read(boxFile)
 	if err != nil {
 		return err
 	}
@@ -93,10 +95,10 @@ func withLogin(old []byte, s event.Secrets) []byte {
 // quoted is a single-quoted scalar, YAML 1.2, 7.3.2.
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// bootPart is the boot partition of an image or card, for mtools.
+// bootPart is the boot partition of an image or card, to read and write.
 type bootPart struct {
-	path  string
-	start int64
+	path string
+	part disk.Partition
 }
 
 // openBoot finds it and makes room on it, which gok leaves none of.
@@ -121,10 +123,10 @@ func openBoot(path string) (b bootPart, err error) {
 		*io.SectionReader
 		*io.OffsetWriter
 	}{p.Reader(f), io.NewOffsetWriter(f, p.Start)}
-	if _, err := disk.ExtendFAT16(part, p.Size); err != nil {
+	if _, err := fat.ExtendFAT16(part, p.Size); err != nil {
 		return b, fmt.Errorf("%s: boot partition: %w", path, err)
 	}
-	return bootPart{path, p.Start}, f.Sync()
+	return bootPart{path, p}, f.Sync()
 }
 
 // notMounted refuses a card that this host has mounted: it would not see what
@@ -147,23 +149,25 @@ func notMounted(mounts, path string) error {
 }
 
 // read gives a file of the root folder, nil if there is none.
-func (b bootPart) read(ctx context.Context, name string) ([]byte, error) {
-	there, err := b.mtool(ctx, nil, "mdir", "-b", "::")
+func (b bootPart) read(name string) ([]byte, error) {
+	f, err := os.Open(b.path)
 	if err != nil {
 		return nil, err
 	}
-	if !strings.Contains(strings.ToLower(string(there)), "::/"+name+"\n") {
+	defer f.Close()
+	data, err := fat.ReadFile(b.part.Reader(f), name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return b.mtool(ctx, nil, "mtype", "::"+name)
+	return data, err
 }
 
 // write puts a file into the root folder and reads it back.
 func (b bootPart) write(ctx context.Context, name string, data []byte) error {
-	if _, err := b.mtool(ctx, data, "mcopy", "-o", "-", "::"+name); err != nil {
+	if err := b.copy(ctx, data, name); err != nil {
 		return err
 	}
-	got, err := b.read(ctx, name)
+	got, err := b.read(name)
 	if err == nil && !bytes.Equal(got, data) {
 		err = errors.New("what was written isn't what can be read")
 	}
@@ -173,18 +177,17 @@ func (b bootPart) write(ctx context.Context, name string, data []byte) error {
 	return nil
 }
 
-func (b bootPart) mtool(ctx context.Context, in []byte, name string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, name, append([]string{"-i", fmt.Sprintf("%s@@%d", b.path, b.start)}, args...)...)
+// copy is mtools' work.
+func (b bootPart) copy(ctx context.Context, data []byte, name string) error {
+	cmd := exec.CommandContext(ctx, "mcopy", "-o", "-i", fmt.Sprintf("%s@@%d", b.path, b.part.Start), "-", "::"+name)
 	cmd.Env = append(os.Environ(), "MTOOLS_SKIP_CHECK=1")
-	cmd.Stdin = bytes.NewReader(in)
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	out, err := cmd.Output()
+	cmd.Stdin = bytes.NewReader(data)
+	out, err := cmd.CombinedOutput()
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return nil, fmt.Errorf("%w; it is in Debian's package mtools", err)
+		return fmt.Errorf("%w; it is in Debian's package mtools", err)
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(said.String()))
+		return fmt.Errorf("%s onto the boot partition of %s: mcopy: %w: %s", name, b.path, err, bytes.TrimSpace(out))
 	}
-	return out, nil
+	return nil
 }
