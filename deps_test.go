@@ -52,7 +52,7 @@ var allowed = map[string][]string{
 	"mixer-host":         {"mixer-host", "internal"},
 	"restream-host":      {"restream-host", "internal"},
 	"hardware":           {},
-	"hardware/drawing":   {"hardware"}, // a program, which draws its data
+	"hardware/pages":     {"hardware"}, // a program, which makes tables and drawings of the data
 	"images":             {"images", "hardware", "drivers", "internal"},
 }
 

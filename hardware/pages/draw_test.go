@@ -1,7 +1,7 @@
 package main
 
 import (
-	"flag"
+	"bytes"
 	"image"
 	"image/png"
 	"os"
@@ -11,7 +11,13 @@ import (
 	"github.com/openvideobox/videobox/hardware"
 )
 
-var update = flag.Bool("update", false, "draw the pictures in hardware/doc anew")
+// parts.md is what the data says.
+func TestTables(t *testing.T) {
+	want, err := os.ReadFile("../parts.md")
+	if err != nil || !bytes.Equal(tables(), want) {
+		t.Errorf("parts.md (%v) is not what the data says: go run ./hardware/pages", err)
+	}
+}
 
 // The pictures in hardware/doc are those of the data.
 func TestDrawings(t *testing.T) {
@@ -19,13 +25,8 @@ func TestDrawings(t *testing.T) {
 		p, _ := hardware.PanelNamed(h.Panel)
 		got := draw(hardware.Wires(), h, p.Title)
 		file := filepath.Join("../doc", "wiring-"+h.Panel+".png")
-		if *update {
-			if err := got.SavePNG(file); err != nil {
-				t.Fatal(err)
-			}
-		}
 		if n := differ(t, got.Image(), file); n > 0 {
-			t.Errorf("%s: %d pixels differ: go run ./hardware/drawing, and look at it", file, n)
+			t.Errorf("%s: %d pixels differ: go run ./hardware/pages, and look at it", file, n)
 		}
 	}
 }
