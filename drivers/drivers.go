@@ -60,6 +60,7 @@ type Device struct {
 	Name       string        // /dev/video0, 345f:2131 USB3.0 Video
 	Mode       string        // MJPG 1280x720 at 50 frames a second
 	SoundLater time.Duration // by which this model's sound has to be put later
+	Warning    string        // what isn't as it should be; empty: nothing
 	// Counts are what the driver counts, by names such as damaged and reset. They
 	// run from the source's start.
 	Counts func() map[string]uint64
@@ -91,13 +92,15 @@ const (
 	NoDevice          // nothing there to read from
 	NoCable           // the device sees no cable
 	NoSignal          // a cable, nothing on it
+	NoLock            // something on the cable, of which the device makes nothing
+	OutOfRange        // a signal beyond what the device or this machine takes
 	Unsupported       // a signal that the device or this program can't take
 	Frozen            // the device is open and delivers nothing any more
 	Failed            // the source ended, for a reason of its own; it is started again
 	Streaming
 )
 
-var names = [...]string{"starting", "no device", "no cable", "no signal", "unsupported", "frozen", "failed", "streaming"}
+var names = [...]string{"starting", "no device", "no cable", "no signal", "no lock", "out of range", "unsupported", "frozen", "failed", "streaming"}
 
 func (s State) String() string {
 	if int(s) < len(names) {
@@ -115,7 +118,9 @@ func (s State) Advice() string {
 		return "Plug the HDMI cable in at both ends."
 	case NoSignal:
 		return "Wake the laptop or camera and choose the HDMI output."
-	case Unsupported:
+	case NoLock:
+		return "Unplug the HDMI cable and plug it in again. If that doesn't help, take a shorter one."
+	case OutOfRange, Unsupported:
 		return "Set the output to 1920x1080 or 1280x720 at 50 or 60 Hz."
 	case Frozen:
 		return "Wait: the device is being reset. If that doesn't help, unplug it and plug it in again."

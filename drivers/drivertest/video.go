@@ -78,6 +78,9 @@ func (k kernel) Open(_ context.Context, node string, m v4l2.Mode) (v4l2.Stream, 
 	return st, nil
 }
 
+// Input says that a stick doesn't tell, as a UVC device doesn't.
+func (k kernel) Input(string) (v4l2.Input, error) { return nil, v4l2.ErrNoTimings }
+
 // stream is an open video node.
 type stream struct {
 	s    *Stick

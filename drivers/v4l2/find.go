@@ -19,7 +19,11 @@ type Device struct {
 	USB   usb.Device
 	OnUSB bool // USB is set
 	Model Model
-	Modes []Mode
+	Modes []Mode // of one with an Input: those of its signal
+	// Input is what it says about its signal; nil: it says nothing.
+	Input *InputInfo
+	// Warning is what isn't as it should be; empty: nothing.
+	Warning string
 }
 
 func (d Device) String() string {
@@ -38,7 +42,10 @@ type Model struct {
 // want is what to choose for the device.
 func (c Config) want(d Device) Want {
 	w := Want{Width: c.Width, Height: c.Height, Rate: c.Rate, Pixel: d.Model.Pixel, Raw: rawOnUSB2}
-	if !d.OnUSB || d.USB.Speed >= 5000 {
+	switch {
+	case !d.OnUSB:
+		w.Raw = rawOnPCI
+	case d.USB.Speed >= 5000:
 		w.Raw = rawOnUSB3
 	}
 	return w
@@ -62,8 +69,17 @@ func (c Config) look(node string) Device {
 // ask fills in what the device itself says.
 func (c Config) ask(d Device) (Device, error) {
 	var err error
-	d.Card, d.Modes, err = c.Kernel.Modes(d.Node)
-	return d, err
+	if d.Card, d.Modes, err = c.Kernel.Modes(d.Node); err != nil {
+		return d, err
+	}
+	in, err := c.Kernel.Input(d.Node)
+	if errors.Is(err, ErrNoTimings) {
+		return d, nil
+	} else if err != nil {
+		return d, err
+	}
+	d.Input = inputInfo(d.Node, in)
+	return d, in.Close()
 }
 
 // candidates are the nodes to try, the best first: of an Auto path sticks that
@@ -117,8 +133,10 @@ func (s *Source) follow(all []Device) []Device {
 	return []Device{s.cfg.look(s.cfg.Path)}
 }
 
-// find picks the device to open: the first candidate that captures. Those that
-// aren't known take turns, by how often one was in vain.
+// find picks the device to open: the first candidate that captures and is known,
+// or tells about its signal, since such a one is made to capture from. Others
+// take turns, by how often one was in vain. The mode of one that tells follows
+// from its signal.
 func (s *Source) find() (Device, Mode, error) {
 	all, err := s.candidates()
 	if err != nil {
@@ -132,6 +150,9 @@ func (s *Source) find() (Device, Mode, error) {
 		case err == nil && d.Model.Known:
 			s.choices = 1
 			return s.mode(d)
+		case err == nil && d.Input != nil:
+			s.choices = 1
+			return d, Mode{}, nil
 		case err == nil:
 			usable = append(usable, d)
 		case !errors.Is(err, ErrNotCapture) || len(all) == 1:

@@ -96,6 +96,16 @@ func unusable(path string, err error) error {
 	return failure(drivers.Unsupported, fmt.Errorf("the capture device %s: %w", path, err))
 }
 
+// notStarted explains why a device that has taken its format doesn't stream: the
+// kernel may have refused buffers, or to start, once.
+func notStarted(node string, err error) error {
+	e := new(drivers.Error)
+	if err := unusable(node, err); errors.As(err, &e) && e.State != drivers.Unsupported {
+		return err
+	}
+	return failure(drivers.Failed, fmt.Errorf("the capture device %s couldn't be started: %w", node, err))
+}
+
 // stream is a device opened by go4vl. A new one is made for each stream: after
 // an error go4vl's can't be started again.
 type stream struct {
@@ -108,20 +118,38 @@ type stream struct {
 	why    error
 }
 
-// Open opens, configures and starts the device.
-func (go4vl) Open(ctx context.Context, node string, m Mode) (Stream, error) {
+// prepare tries what go4vl's Open will do, because that leaks a descriptor for
+// each failure, and one is tried four times a second.
+func prepare(node string, m Mode) ([]gov4l.Option, error) {
 	fd, err := open(node) // for the words of its error
 	if err != nil {
 		return nil, err
 	}
-	unix.Close(fd)
-	format := gov4l.WithPixFormat(v4l2.PixFormat{
+	defer unix.Close(fd)
+	format := v4l2.PixFormat{
 		Width: uint32(m.Width), Height: uint32(m.Height), PixelFormat: letters(m.Pixel), Field: v4l2.FieldNone,
-	})
-	dev, err := gov4l.Open(node, gov4l.WithBufferSize(queue), format, gov4l.WithFPS(uint32(m.Rate+0.5)))
-	if err != nil { // a device without VIDIOC_S_PARM keeps its own rate
-		dev, err = gov4l.Open(node, gov4l.WithBufferSize(queue), format)
 	}
+	if err := v4l2.SetPixFormat(uintptr(fd), format); err != nil {
+		return nil, unusable(node, err)
+	}
+	params, err := v4l2.GetStreamParam(uintptr(fd), v4l2.BufTypeVideoCapture)
+	if err != nil {
+		return nil, unusable(node, fmt.Errorf("VIDIOC_G_PARM, which go4vl needs: %w", err))
+	}
+	options := []gov4l.Option{gov4l.WithBufferSize(queue), gov4l.WithPixFormat(format)}
+	if params.Capture.Capability&v4l2.StreamParamTimePerFrame != 0 { // else it keeps its own rate
+		options = append(options, gov4l.WithFPS(uint32(m.Rate+0.5)))
+	}
+	return options, nil
+}
+
+// Open opens, configures and starts the device.
+func (go4vl) Open(ctx context.Context, node string, m Mode) (Stream, error) {
+	options, err := prepare(node, m)
+	if err != nil {
+		return nil, err
+	}
+	dev, err := gov4l.Open(node, options...)
 	if err != nil {
 		return nil, unusable(node, err)
 	}
@@ -131,14 +159,18 @@ func (go4vl) Open(ctx context.Context, node string, m Mode) (Stream, error) {
 	// go4vl neither stops the stream nor unmaps its buffers.
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	h := &stream{dev: dev, cancel: cancel, out: make(chan Buffer, queue)}
-	if h.got, err = readFormat(dev.Fd()); err == nil {
-		err = dev.Start(inner)
-	}
-	if err != nil {
+	if h.got, err = readFormat(dev.Fd()); err != nil {
 		cancel()
-		_ = v4l2.UnmapMemoryBuffers(dev) // it has none if it failed early
 		_ = dev.Close()
 		return nil, unusable(node, err)
+	}
+	if err := dev.Start(inner); err != nil {
+		cancel()
+		_ = v4l2.UnmapMemoryBuffers(dev) // it has none if it failed early
+		if dev.Close() != nil {
+			_ = dev.Close() // the first one only stops, if that fails
+		}
+		return nil, notStarted(node, err)
 	}
 	h.done.Go(func() { h.forward(inner, dev.GetFrames(), dev.GetError()) })
 	return h, nil
@@ -181,6 +213,11 @@ func (h *stream) forward(ctx context.Context, frames <-chan *gov4l.Frame, errs <
 		case f, ok := <-frames:
 			if !ok {
 				h.gone = ctx.Err() == nil
+				if errs != nil { // it is closed, too, and may hold the reason
+					for err := range errs {
+						h.why = err
+					}
+				}
 				return
 			}
 			b := Buffer{Data: f.Data, Sequence: f.Sequence, Monotonic: f.Timestamp.UnixNano(), Release: f.Release}

@@ -18,6 +18,9 @@ type Kernel interface {
 	Modes(node string) (card string, modes []Mode, err error)
 	// Open sets the mode, or what the driver makes of it, and starts the stream.
 	Open(ctx context.Context, node string, m Mode) (Stream, error)
+	// Input opens the input of a node that tells about its signal; ErrNoTimings
+	// says that it doesn't, as USB sticks don't.
+	Input(node string) (Input, error)
 }
 
 // Stream is an open, streaming device.
@@ -40,6 +43,9 @@ type Buffer struct {
 	Monotonic int64 // CLOCK_MONOTONIC, ns
 	Release   func()
 }
+
+// ErrNoTimings is what Input says of a node that has no DV timings.
+var ErrNoTimings = errors.New("its input doesn't tell about its signal")
 
 // ErrNotCapture is what Modes says of a node that gives no pictures.
 var ErrNotCapture = errors.New("it doesn't capture video; odd nodes such as /dev/video1 carry metadata")

@@ -23,4 +23,6 @@ func (none4vl) Modes(string) (string, []Mode, error) { return "", nil, errBuild 
 
 func (none4vl) Open(context.Context, string, Mode) (Stream, error) { return nil, errBuild }
 
+func (none4vl) Input(string) (Input, error) { return nil, errBuild }
+
 func Now() (utc, monotonic int64) { t := time.Now().UnixNano(); return t, t }

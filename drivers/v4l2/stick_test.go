@@ -78,6 +78,13 @@ func (s *sink) seen() (n int, last time.Time) {
 	return s.frames, time.Unix(0, s.last)
 }
 
+// said is the newest cause.
+func (s *sink) said() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause
+}
+
 // take gives the states since the last take, one after the other.
 func (s *sink) take() string {
 	s.mu.Lock()

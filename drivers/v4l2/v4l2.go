@@ -56,6 +56,9 @@ type Config struct {
 	Models func(usb.Device) Model
 	// Opened hears of each device that is open and about to deliver; nil: nobody.
 	Opened func(Device, Format)
+	// EDID is what inputs that tell about their signal are given; nil: they keep
+	// theirs.
+	EDID []byte
 	// Excused says that no pictures have to come now, because the stick itself
 	// says that it has no signal; nil: they always have to.
 	Excused func() bool
@@ -105,6 +108,9 @@ type Source struct {
 	why    string // it has its mode
 	held   chan struct{}
 
+	edidWritten bool
+	edidTaken   []byte // what was read back then
+
 	choices int // devices that may be meant
 	inVain  int // those that were open and delivered nothing, in a row
 
@@ -146,7 +152,7 @@ func (s *Source) Run(ctx context.Context, sink drivers.Sink) error {
 // recover does what a failure asks for before the next try.
 func (s *Source) recover(ctx context.Context, state drivers.State, cause error) error {
 	switch {
-	case state == drivers.NoDevice:
+	case state == drivers.NoDevice, errors.Is(cause, errStopped):
 		return clock.Sleep(ctx, s.cfg.Clock, lookEvery)
 	case state != drivers.Frozen:
 		return clock.Sleep(ctx, s.cfg.Clock, retryEvery)
@@ -156,7 +162,7 @@ func (s *Source) recover(ctx context.Context, state drivers.State, cause error) 
 	return s.climb(ctx, cause)
 }
 
-// once finds a device, opens it and delivers its frames until it fails.
+// once finds a device and delivers its frames until it fails.
 func (s *Source) once(ctx context.Context, sink drivers.Sink) error {
 	var d Device
 	var m Mode
@@ -164,6 +170,15 @@ func (s *Source) once(ctx context.Context, sink drivers.Sink) error {
 		return err
 	}
 	s.last = d
+	if d.Input != nil {
+		return s.receive(ctx, d, sink)
+	}
+	return s.deliver(ctx, d, m, sink, nil)
+}
+
+// deliver opens a device in a mode and delivers its frames until it fails, or
+// until the signal of a receiver isn't what it was.
+func (s *Source) deliver(ctx context.Context, d Device, m Mode, sink drivers.Sink, in *receiver) error {
 	var stream Stream
 	err := s.call(ctx, openPatience, func() (err error) { stream, err = s.cfg.Kernel.Open(ctx, d.Node, m); return err },
 		func() { stream.Close() })
@@ -179,7 +194,7 @@ func (s *Source) once(ctx context.Context, sink drivers.Sink) error {
 	if s.cfg.Opened != nil {
 		s.cfg.Opened(d, is)
 	}
-	return s.stream(ctx, d, stream, sink)
+	return s.stream(ctx, d, stream, sink, in)
 }
 
 func (s *Source) close(ctx context.Context, d Device, stream Stream) {
@@ -189,14 +204,25 @@ func (s *Source) close(ctx context.Context, d Device, stream Stream) {
 }
 
 // stream delivers frames until the device fails.
-func (s *Source) stream(ctx context.Context, d Device, stream Stream, sink drivers.Sink) error {
+func (s *Source) stream(ctx context.Context, d Device, stream Stream, sink drivers.Sink, in *receiver) error {
 	r := reader{s: s, is: stream.Format(), frame: media.NewFrame(2, 2)}
 	s.inVain++ // until it has delivered
 	limit := newTimer(s.cfg.Clock)
 	defer limit.stop()
 	limit.set(frozenAfter)
+	in.start()
 	for quiet := false; ; {
+		changes, again := in.due()
 		select {
+		case _, more := <-changes:
+			in.changed(more)
+			if err := in.check(ctx); err != nil {
+				return err
+			}
+		case <-again:
+			if err := in.check(ctx); err != nil {
+				return err
+			}
 		case b, ok := <-stream.Buffers():
 			if !ok {
 				return s.ended(ctx, d, stream)
@@ -227,14 +253,22 @@ func (s *Source) stream(ctx context.Context, d Device, stream Stream, sink drive
 	}
 }
 
+// errStopped is in the error of a stream that ended by itself.
+var errStopped = errors.New("it stopped streaming")
+
+// ended is why: the device is gone, or it is there and may stream again at once.
 func (s *Source) ended(ctx context.Context, d Device, stream Stream) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	s.ladder.next, s.ladder.since = reopen, 0
-	err := stream.Err()
-	if err == nil {
-		err = errors.New("it stopped streaming")
+	err := errStopped
+	if why := stream.Err(); why != nil {
+		err = fmt.Errorf("%w: %w", errStopped, why)
+	}
+	answers := func() error { _, _, err := s.cfg.Kernel.Modes(d.Node); return err }
+	if s.call(ctx, openPatience, answers, nil) == nil {
+		return failure(drivers.Failed, fmt.Errorf("the capture device %v failed: %w", d, err))
 	}
 	return failure(drivers.NoDevice, fmt.Errorf("the capture device %v is gone: %w", d, err))
 }

@@ -38,6 +38,8 @@ func (f *fake) Modes(string) (string, []Mode, error) { return "fake", []Mode{f.i
 
 func (f *fake) Open(context.Context, string, Mode) (Stream, error) { return f, nil }
 
+func (f *fake) Input(string) (Input, error) { return nil, ErrNoTimings }
+
 // send hands a buffer over. What it holds says what the decoder makes of it.
 func (f *fake) send(sequence uint32, monotonic int64, data string) (released <-chan struct{}) {
 	f.mu.Lock()
