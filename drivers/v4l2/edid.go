@@ -20,9 +20,9 @@ func (s *Source) tellEDID(in Input) (warning string) {
 	}
 	has, err := in.EDID()
 	if err == nil && s.edidWritten && bytes.Equal(has, s.edidTaken) {
-		return mismatch(want, has)
+		return EDIDMismatch(want, has)
 	}
-	if err == nil && mismatch(want, has) == "" {
+	if err == nil && EDIDMismatch(want, has) == "" {
 		return ""
 	}
 	if err := in.SetEDID(want); err != nil {
@@ -32,7 +32,7 @@ func (s *Source) tellEDID(in Input) (warning string) {
 		return fmt.Sprintf("the HDMI input's EDID can't be read back: %v", err)
 	}
 	s.edidWritten, s.edidTaken = true, has
-	return mismatch(want, has)
+	return EDIDMismatch(want, has)
 }
 
 // refusal explains an errno of VIDIOC_S_EDID.
@@ -48,9 +48,9 @@ func refusal(err error, blocks int) string {
 	return err.Error()
 }
 
-// mismatch says in which way an EDID isn't the one that was written; empty: in
+// EDIDMismatch says in which way an EDID isn't the one that was written; empty: in
 // none. The CEC address is the driver's to choose, and vivid puts its own there.
-func mismatch(want, has []byte) string {
+func EDIDMismatch(want, has []byte) string {
 	const begin = "the HDMI input's EDID isn't the one that was written: "
 	if len(has) == 0 {
 		return begin + "it has none"

@@ -42,8 +42,9 @@ type Report struct {
 	EncodeMaxMS float64 `json:"encode_max_ms"` // longest since the last report
 	Queue       int64   `json:"queue"`         // frames that the encoder was behind the grid, most since the last report
 
-	Mode     string              `json:"mode,omitempty"`   // that the capture device was opened in
-	Counts   map[string]uint64   `json:"counts,omitempty"` // of its driver: damaged, lost, reset …
+	Mode     string              `json:"mode,omitempty"`    // that the capture device was opened in
+	Counts   map[string]uint64   `json:"counts,omitempty"`  // of its driver: damaged, lost, reset …
+	Warning  string              `json:"warning,omitempty"` // what isn't as it should be with it
 	Restarts uint64              `json:"source_restarts"`
 	Picture  level.PictureValues `json:"picture"`
 

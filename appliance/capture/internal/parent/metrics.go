@@ -119,6 +119,7 @@ func warnings(r *link.Report) (all []string) {
 		}
 	}
 	seconds := func(d time.Duration) time.Duration { return d.Truncate(time.Second) }
+	warn(r.Warning != "", "%s", r.Warning)
 	warn(r.Picture.Black, "the picture has been black for %v", seconds(r.Picture.BlackFor))
 	warn(r.Picture.Frozen && !r.Picture.Black, "the picture has not changed for %v", seconds(r.Picture.FrozenFor))
 	warn(r.SoundCause != "" && !r.Muted, "%s", r.SoundCause)

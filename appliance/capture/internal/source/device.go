@@ -15,6 +15,7 @@ import (
 	"github.com/openvideobox/videobox/drivers/usb"
 	"github.com/openvideobox/videobox/drivers/v4l2"
 	"github.com/openvideobox/videobox/hardware"
+	"github.com/openvideobox/videobox/hardware/edid"
 	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/codec/jpeg"
 	"github.com/openvideobox/videobox/internal/program"
@@ -58,7 +59,7 @@ func device(spec string, c program.Config) (drivers.Source, error) {
 func videoConfig(hw Hardware, path string, c program.Config, d *stick) v4l2.Config {
 	v := v4l2.Config{
 		Path: path, Width: c.Width, Height: c.Height, Rate: c.Rate, Decode: jpeg.Decode,
-		Kernel: hw.Kernel, USB: hw.USB, Now: hw.Now, Models: model,
+		Kernel: hw.Kernel, USB: hw.USB, Now: hw.Now, Models: model, EDID: edid.For(c.Height, c.Rate).Bytes,
 	}
 	if d != nil {
 		v.Opened = d.open
@@ -101,7 +102,7 @@ type stick struct {
 func (d *stick) open(dev v4l2.Device, is v4l2.Format) {
 	profile, _ := hardware.StickOf(dev.USB.Vendor, dev.USB.Product)
 	drivers.Opened(d.signal.sink, drivers.Device{
-		Name: dev.String(), Mode: is.String(), SoundLater: profile.Sound.Offset, Counts: d.counts,
+		Name: dev.String(), Mode: is.String(), SoundLater: profile.Sound.Offset, Counts: d.counts, Warning: dev.Warning,
 	})
 	d.mu.Lock()
 	defer d.mu.Unlock()

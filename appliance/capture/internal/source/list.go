@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/openvideobox/videobox/drivers"
 	"github.com/openvideobox/videobox/drivers/ms213x"
 	"github.com/openvideobox/videobox/drivers/usb"
 	"github.com/openvideobox/videobox/drivers/v4l2"
 	"github.com/openvideobox/videobox/hardware"
+	"github.com/openvideobox/videobox/hardware/edid"
 	"github.com/openvideobox/videobox/internal/program"
 )
 
@@ -22,6 +24,13 @@ func List(w io.Writer, c program.Config) error {
 	devices, err := v4l2.List(v)
 	for i, d := range devices {
 		describe(w, hw, d)
+		if d.Input != nil {
+			describeInput(w, d.Input, c)
+			if i == 0 {
+				fmt.Fprintln(w, "  --source v4l2:auto takes this device")
+			}
+			continue
+		}
 		m, why, err := v.Choose(d)
 		if err != nil {
 			fmt.Fprintf(w, "  can't be used: %v\n", err)
@@ -56,8 +65,38 @@ func describe(w io.Writer, hw Hardware, d v4l2.Device) {
 			fmt.Fprintf(w, "  input %s\n", input(hw, node, *profile.Status))
 		}
 	}
+	if d.Input != nil {
+		return // it is read at the size and rate of its signal
+	}
 	for _, line := range modes(d.Modes) {
 		fmt.Fprintf(w, "  %s\n", line)
+	}
+}
+
+// describeInput writes what an input says about its signal, and about its EDID
+// beside that of the profile for c.
+func describeInput(w io.Writer, i *v4l2.InputInfo, c program.Config) {
+	signal := i.Cause
+	if i.State == drivers.Streaming {
+		signal = i.Signal.String()
+	}
+	fmt.Fprintf(w, "  input %s\n", signal)
+	if text := v4l2.StatusText(i.Status); text != "" {
+		fmt.Fprintf(w, "  input's status: %s\n", text)
+	}
+	fmt.Fprintf(w, "  set to %v\n", i.Set)
+	want := edid.For(c.Height, c.Rate)
+	is, err := edid.Parse(i.EDID)
+	if i.EDIDErr != nil {
+		err = i.EDIDErr
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintf(w, "  EDID: %v; capture would write profile %s\n", err, want.Name)
+	case v4l2.EDIDMismatch(want.Bytes, i.EDID) == "":
+		fmt.Fprintf(w, "  EDID: profile %s, %v\n", want.Name, is)
+	default:
+		fmt.Fprintf(w, "  EDID: %v; capture would write profile %s\n", is, want.Name)
 	}
 }
 

@@ -301,7 +301,7 @@ func (w *Worker) fillReport(now int64, state drivers.State, cause string) {
 	r := &w.report
 	r.State, r.Cause, r.Device = state.String(), cause, w.work.Source
 	if d := w.device.Load(); d != nil {
-		r.Device, r.Mode, r.Counts = d.Name, d.Mode, d.Counts()
+		r.Device, r.Mode, r.Counts, r.Warning = d.Name, d.Mode, d.Counts(), d.Warning
 	}
 	w.in.mu.Lock()
 	r.Width, r.Height, r.FramesIn, r.Dropped = w.in.width, w.in.height, w.in.frames, w.in.dropped
