@@ -57,6 +57,9 @@ func (r *recorded) lookAt(ctx context.Context, dir string, deep bool, o *outcome
 	if err != nil {
 		return err
 	}
+	if err := seamless(entries); err != nil {
+		return err
+	}
 	wentOn := false
 	for _, e := range entries {
 		last, err := checkFile(ctx, filepath.Join(dir, e.File), e, deep)
@@ -76,16 +79,28 @@ func (r *recorded) lookAt(ctx context.Context, dir string, deep bool, o *outcome
 	return nil
 }
 
+// seamless says whether each frame is in a file, or in the gap before one.
+func seamless(entries []recording.Entry) error {
+	for i := 1; i < len(entries); i++ {
+		last, e := entries[i-1], entries[i]
+		if last.EndFrame+1 == e.StartFrame || e.Pictures == 0 {
+			continue
+		}
+		if len(e.Gaps) == 0 || e.Gaps[0].FirstFrame != last.EndFrame+1 || e.Gaps[0].LastFrame != e.StartFrame-1 || e.Gaps[0].Cause == "" {
+			return fmt.Errorf("%s ends with frame %d, %s starts with %d, and the gaps are %+v", last.File, last.EndFrame, e.File, e.StartFrame, e.Gaps)
+		}
+	}
+	return nil
+}
+
 // checkFile plays a file and compares it with its line of the index.
 func checkFile(ctx context.Context, file string, e recording.Entry, deep bool) (uint64, error) {
-	last, err := play(file)
+	last, pictures, err := play(file)
 	if err != nil {
 		return 0, err
 	}
-	// A cut can leave the first packet of a frame, with its number and nothing to
-	// show: the index counts it, a player doesn't.
-	if e.Open || e.EndFrame != last && e.EndFrame != last+1 {
-		return 0, fmt.Errorf("ends with frame %d, the index says %d, open: %v", last, e.EndFrame, e.Open)
+	if e.Open || e.EndFrame != last || e.Pictures != pictures {
+		return 0, fmt.Errorf("ends with frame %d after %d pictures, the index says %d and %d, open: %v", last, pictures, e.EndFrame, e.Pictures, e.Open)
 	}
 	if !deep {
 		return last, nil
@@ -100,7 +115,7 @@ func checkFile(ctx context.Context, file string, e recording.Entry, deep bool) (
 // lastFrame keeps the number of the last frame and whether the first was one to
 // start with.
 type lastFrame struct {
-	frames int
+	frames uint64
 	last   uint64
 	key    bool
 }
@@ -117,29 +132,30 @@ func (l *lastFrame) Video(u media.Unit) {
 
 func (l *lastFrame) Audio(media.Unit) {}
 
-// play reads a file as a player does and says its last frame.
-func play(name string) (uint64, error) {
+// play reads a file as a player does and says its last frame, and how many it
+// has.
+func play(name string) (last, frames uint64, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer f.Close()
 	var l lastFrame
 	if err := mpegts.Demux(f, &l); err != nil && !errors.Is(err, io.EOF) {
-		return 0, fmt.Errorf("demux: %w", err)
+		return 0, 0, fmt.Errorf("demux: %w", err)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	p := mpegts.NewProbe()
 	if _, err := io.Copy(p, f); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	r := p.Report()
 	if !l.key || l.frames == 0 || r.Continuity != 0 || r.SyncLosses != 0 || r.MissingFrames != 0 {
-		return 0, fmt.Errorf("doesn't play: key %v, %d frames, %v", l.key, l.frames, r)
+		return 0, 0, fmt.Errorf("doesn't play: key %v, %d frames, %v", l.key, l.frames, r)
 	}
-	return l.last, nil
+	return l.last, l.frames, nil
 }
 
 // mountedAt mounts the file system that starts there in a file, for f.

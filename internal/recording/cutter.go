@@ -47,7 +47,7 @@ type cutter struct {
 
 	facts facts // of the file with out
 	sent  facts // of the file as far as it is in the queue
-	from  mark  // the newest frame before out
+	from  mark  // the newest whole frame before out
 
 	gapFrom  mark // where the recording broke off, while dropping or joining
 	gapCause string
@@ -94,7 +94,7 @@ func (c *cutter) resume(t *tail) {
 	c.tail, c.pos = t, t.pos
 	c.group.pat, c.group.pmt = t.pat, t.pmt
 	c.setMode(joining)
-	c.gapFrom, c.gapCause = t.pos.mark, "the recorder was not running"
+	c.gapFrom, c.gapCause = t.pos.whole, "the recorder was not running"
 }
 
 func (c *cutter) write(p []byte) {
@@ -120,7 +120,7 @@ func (c *cutter) rejoin(cause string) {
 	c.group.reset()
 	c.joined = time.Time{}
 	if c.mode == writing || c.mode == skipping {
-		c.gapFrom, c.gapCause = c.pos.mark, cause
+		c.gapFrom, c.gapCause = c.pos.whole, cause
 		c.setMode(joining)
 	}
 }
@@ -179,6 +179,8 @@ func (c *cutter) continueOrCut(g *group) {
 		return
 	}
 	if g.key && c.due(g) {
+		c.facts.torn = false // where the next one begins, the last one ends
+		c.sent.torn = c.sent.torn && len(c.out) > 0
 		c.begin(g, nil)
 		return
 	}
@@ -250,6 +252,7 @@ func (c *cutter) begin(g *group, gap *Gap) {
 	c.afterGap = gap != nil
 	if !c.pos.known() {
 		c.pos.mark = g.mark(c.begun)
+		c.pos.whole = c.pos.mark
 	}
 	c.seq++
 	o := c.opening(g)
@@ -300,7 +303,7 @@ func (c *cutter) end() {
 func (c *cutter) put(g *group) {
 	now := time.Now()
 	if c.facts.pictures == 0 || len(c.out) == 0 {
-		c.from = c.pos.mark
+		c.from = c.pos.whole
 	}
 	missing, gaps := c.facts.missing, len(c.facts.gaps)
 	c.facts.add(g, now)
@@ -336,7 +339,7 @@ func (c *cutter) send() bool {
 		return true
 	}
 	n := uint64(len(c.out))
-	ok := c.queue.push(c.out, c.from, c.pos.mark)
+	ok := c.queue.push(c.out, c.from, c.pos.whole)
 	c.out = c.out[:0]
 	c.mu.Lock()
 	if ok {

@@ -31,6 +31,8 @@ func (g *group) mark(now time.Time) mark {
 type facts struct {
 	first, last mark // last may be the frame before the segment until any
 	any         bool // picture has started
+	before      mark // the picture before the last one
+	torn        bool // the last one is not whole so far
 	pictures    uint64
 	errors      uint64
 	missing     uint64
@@ -43,6 +45,7 @@ type facts struct {
 func (f *facts) add(g *group, now time.Time) {
 	f.errors += uint64(g.errors)
 	if !g.picture {
+		f.torn = f.torn && !g.whole
 		return
 	}
 	m := g.mark(now)
@@ -54,7 +57,7 @@ func (f *facts) add(g *group, now time.Time) {
 	if !f.any {
 		f.first = m
 	}
-	f.last, f.any = m, true
+	f.before, f.last, f.any, f.torn = f.last, m, true, !g.whole
 	if m.stamped {
 		f.content.frame(g.stamp.Flags, m.time)
 	}
@@ -78,21 +81,34 @@ func between(last, next mark, cause string) Gap {
 	return g
 }
 
+// whole is the last picture of which all is there, and how many are. A segment
+// that was cut off may end within a picture, which no player shows.
+func (f *facts) whole() (last mark, pictures uint64) {
+	switch {
+	case !f.torn:
+		return f.last, f.pictures
+	case f.pictures < 2:
+		return mark{time: f.first.time}, 0
+	}
+	return f.before, f.pictures - 1
+}
+
 // entry makes the index entry.
 func (f *facts) entry() Entry {
 	var e Entry
 	f.content.fill(&e)
+	last, pictures := f.whole()
 	e = Entry{
 		Spans: e.Spans, SpansOmitted: e.SpansOmitted, Loudness: e.Loudness,
-		Start: f.first.time, End: f.last.time,
-		Pictures: f.pictures, ContinuityErrors: f.errors, MissingFrames: f.missing,
+		Start: f.first.time, End: last.time,
+		Pictures: pictures, ContinuityErrors: f.errors, MissingFrames: f.missing,
 		Gaps: f.gaps, GapsOmitted: f.omitted,
 	}
-	if f.first.stamped {
+	if f.first.stamped && pictures > 0 {
 		e.StartFrame = f.first.frame
 	}
-	if f.last.stamped {
-		e.EndFrame = f.last.frame
+	if last.stamped {
+		e.EndFrame = last.frame
 	}
 	return e
 }
@@ -102,7 +118,8 @@ type position struct {
 	start   [mpegts.PacketSize]byte // the packet in which the last picture starts
 	packets int                     // recorded from it on, it included
 	pts     int64
-	mark    mark
+	mark    mark // the last picture
+	whole   mark // the last one of which all is recorded
 }
 
 // add moves the position over a group.
@@ -110,12 +127,18 @@ func (p *position) add(g *group, now time.Time) {
 	n := len(g.packets) / mpegts.PacketSize
 	if !g.picture {
 		p.packets += n
+		if g.whole {
+			p.whole = p.mark
+		}
 		return
 	}
 	copy(p.start[:], g.start())
 	p.packets = n - g.tables
 	p.pts = g.pts
-	p.mark = g.mark(now)
+	p.whole, p.mark = p.mark, g.mark(now)
+	if g.whole || p.whole.time.IsZero() {
+		p.whole = p.mark
+	}
 }
 
 // known says whether a picture has been recorded at all.

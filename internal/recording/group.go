@@ -27,6 +27,8 @@ type group struct {
 	pts     int64 // 33 bits; -1 when the PES header has none
 	stamped bool
 	stamp   h264.Stamp
+
+	whole bool // the newest picture ends in these packets or before them
 }
 
 // start is the packet that the picture starts with.
@@ -46,6 +48,21 @@ type grouper struct {
 
 	held group  // being collected
 	head []byte // of the held picture's access unit
+	unit unit   // the newest picture
+}
+
+// unit is how much of a picture's access unit has come.
+type unit struct {
+	want, got int  // bytes of its PES packet; want is 0 where that does not say
+	stamped   bool // it is one of our own programs' (internal/program)
+	ended     bool // its sender has marked its end
+}
+
+// whole says whether all of it is there. A unit without a length is one of more
+// than 64 KB, whose end our muxer marks; nothing tells where one of a foreign
+// muxer ends, so that it counts from its start on, as a player shows it.
+func (u unit) whole() bool {
+	return u.ended || u.want > 0 && u.got >= u.want || u.want == 0 && !u.stamped
 }
 
 type counter struct {
@@ -64,6 +81,7 @@ func (g *grouper) reset() {
 	g.counters = make(map[uint16]counter)
 	g.held = group{packets: g.held.packets[:0]}
 	g.head = g.head[:0]
+	g.unit = unit{}
 }
 
 // packet takes the next packet.
@@ -95,11 +113,16 @@ func (g *grouper) packet(p mpegts.Packet) {
 func (g *grouper) hold(p mpegts.Packet, errors int) {
 	g.held.packets = append(g.held.packets, p...)
 	g.held.errors += errors
+	if p.PID() == g.videoPID {
+		g.unit.got += len(p.Payload())
+		g.unit.ended = g.unit.ended || p.UnitEnd()
+	}
 }
 
 // flush hands over what is held.
 func (g *grouper) flush() {
 	if len(g.held.packets) > 0 {
+		g.held.whole = g.unit.whole()
 		g.handle(&g.held)
 	}
 	g.held = group{packets: g.held.packets[:0]}
@@ -178,6 +201,7 @@ func (g *grouper) open(p mpegts.Packet, errors int) {
 	if len(g.held.packets) > 0 && g.held.tables == 0 {
 		g.flush()
 	}
+	g.unit = unit{}
 	g.hold(p, errors)
 	g.held.picture = true
 	g.held.pts = -1
@@ -194,6 +218,7 @@ func (g *grouper) more(p mpegts.Packet) {
 		}
 		g.head = append(g.head, payload...)
 		g.held.stamp, g.held.stamped = h264.FindStamp(g.head)
+		g.unit.stamped = g.held.stamped
 		if !g.held.key {
 			sps, _ := h264.ParameterSets(g.head)
 			g.held.key = sps != nil
@@ -204,10 +229,14 @@ func (g *grouper) more(p mpegts.Packet) {
 	}
 }
 
-// pes reads the PTS of a PES header (2.4.3.6) and returns what follows it.
+// pes reads length and PTS of a PES header (2.4.3.6) and returns what follows
+// it.
 func (g *grouper) pes(b []byte) []byte {
 	if len(b) < 9 || b[0] != 0 || b[1] != 0 || b[2] != 1 || len(b) < 9+int(b[8]) {
 		return nil
+	}
+	if n := int(binary.BigEndian.Uint16(b[4:])); n > 0 {
+		g.unit.want = 6 + n // which it counts from
 	}
 	if b[7]&0x80 != 0 && b[8] >= 5 {
 		t := b[9:]

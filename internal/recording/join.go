@@ -69,7 +69,7 @@ func (c *cutter) found(g *group) {
 func (c *cutter) skipOver(g *group) {
 	n := min(c.skip, len(g.packets)/mpegts.PacketSize)
 	c.skip -= n
-	rest := group{packets: g.packets[n*mpegts.PacketSize:], errors: g.errors}
+	rest := group{packets: g.packets[n*mpegts.PacketSize:], errors: g.errors, whole: g.whole}
 	if n <= g.tables {
 		rest = *g
 		rest.packets, rest.tables = g.packets[n*mpegts.PacketSize:], g.tables-n

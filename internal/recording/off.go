@@ -31,10 +31,10 @@ func (c *cutter) passOver(g *group) {
 			c.end()
 		}
 		c.queue.control(item{close: true})
-		c.lose(c.pos.mark, causeOff)
+		c.lose(c.pos.whole, causeOff)
 	case c.mode != dropping && c.mode != waiting:
 		c.end()
-		c.lose(c.pos.mark, causeOff)
+		c.lose(c.pos.whole, causeOff)
 	}
 	c.mu.Lock()
 	c.tally.lastData = time.Now()

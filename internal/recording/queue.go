@@ -14,7 +14,7 @@ const blockSize = 64 << 10 / mpegts.PacketSize * mpegts.PacketSize
 type item struct {
 	open         *opening
 	data         []byte
-	before, last mark // the newest frame before the data, and in it
+	before, last mark // the newest whole frame before the data, and in it
 	end          *facts
 	index        string // a file that an earlier run left
 	close        bool   // the file in hand, if there still is one

@@ -144,6 +144,9 @@ func (s *streamer) pes(au []byte) []byte {
 	t := uint64((s.origin+s.frame)*90000/testRate+90000) & (1<<33 - 1)
 	h := []byte{0, 0, 1, 0xe0, 0, 0, 0x80, 0x80, 5,
 		byte(0x21 | t>>30&7<<1), byte(t >> 22), byte(t>>15<<1 | 1), byte(t >> 7), byte(t<<1 | 1)}
+	if n := len(h) - 6 + len(au); n <= 0xffff { // else the length is left out
+		binary.BigEndian.PutUint16(h[4:], uint16(n))
+	}
 	return append(h, au...)
 }
 
