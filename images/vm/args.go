@@ -79,12 +79,14 @@ func (n Network) args(id string) []string {
 }
 
 // cardArgs is the card that the image is on, with its writes logged if wanted.
+// The guest's flushes end here and aren't waited for: this host's power stays
+// on, and a guest must not be slow because others write to the host's disk.
 func (c Config) cardArgs() []string {
-	args := []string{"-blockdev", "driver=qcow2,node-name=disk,file.driver=file,file.filename=" + option(filepath.Join(c.Dir, overlay))}
+	args := []string{"-blockdev", "driver=qcow2,node-name=disk,cache.no-flush=on,file.driver=file,file.cache.no-flush=on,file.filename=" + option(filepath.Join(c.Dir, overlay))}
 	node := "disk"
 	if c.Log != "" {
 		node = "logged"
-		args = append(args, "-blockdev", "driver=blklogwrites,node-name=logged,file=disk,log.driver=file,log.filename="+option(c.Log))
+		args = append(args, "-blockdev", "driver=blklogwrites,node-name=logged,file=disk,log.driver=file,log.cache.no-flush=on,log.filename="+option(c.Log))
 	}
 	return append(args, "-device", "virtio-blk-pci,drive="+node)
 }

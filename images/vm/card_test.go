@@ -21,6 +21,12 @@ import (
 // /perm; with none, /perm is all zero, as plain `gok overwrite` leaves it.
 func newCard(t *testing.T, dir string, size int64, perm map[string]string) string {
 	t.Helper()
+	return newCardOf(t, image, dir, size, perm)
+}
+
+// newCardOf takes another image.
+func newCardOf(t *testing.T, image, dir string, size int64, perm map[string]string) string {
+	t.Helper()
 	card := filepath.Join(dir, "card.img")
 	run(t, "cp", "--sparse=always", image, card)
 	if err := os.Truncate(card, size); err != nil {

@@ -148,7 +148,7 @@ func TestShortCard(t *testing.T) {
 		if least := old.Size + size - 64<<20; p.State != "ready" || p.Bytes < least {
 			t.Errorf("%+v, want %d bytes or more of %d", p, least, old.Size+size)
 		}
-	})
+	}, nil)
 	growCuts(t, card, r.log, 40, true)
 	r.recordCuts(t, 60, false)
 	r.bootCuts(t, shortBoots)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -17,14 +18,11 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/openvideobox/videobox/images/vm"
 	"github.com/openvideobox/videobox/images/vm/blocklog"
 	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/mpegts"
-	"github.com/openvideobox/videobox/internal/recording"
 )
 
 // What a power cut may cost: this, and a stall of the disk in progress.
@@ -99,14 +97,14 @@ func (r *recorded) keep() {
 // Audio is of no interest.
 func (r *recorded) Audio(media.Unit) {}
 
-// record boots a card, lets it record for a while, and pulls the plug. Meanwhile
-// may look at the box.
-func record(t *testing.T, card string, d time.Duration, meanwhile func(box)) *recorded {
+// record boots a card, lets it record for a while, and pulls the plug. What is
+// not nil looks at the box at its start, or does something to it halfway.
+func record(t *testing.T, card string, d time.Duration, first, halfway func(box)) *recorded {
 	t.Helper()
 	r := &recorded{card: card, log: card + ".log"}
-	b := boot(t, func(c *vm.Config) { c.Image, c.Perm, c.Log = card, nil, r.log })
-	if meanwhile != nil {
-		meanwhile(b)
+	b := boot(t, func(c *vm.Config) { c.Image, c.Perm, c.Log, c.Ports[saboteurPort] = card, nil, r.log, 0 })
+	if first != nil {
+		first(b)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -122,6 +120,10 @@ func record(t *testing.T, card string, d time.Duration, meanwhile func(box)) *re
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for until := time.Now().Add(d); time.Now().Before(until); <-poll.C {
+		if halfway != nil && time.Until(until) < d/2 {
+			halfway(b)
+			halfway = nil
+		}
 		info, err := os.Stat(r.log)
 		if err != nil {
 			t.Fatal(err)
@@ -217,23 +219,27 @@ func (r *recorded) recordCuts(t *testing.T, n int, torn bool) {
 		losses[len(losses)/2], losses[len(losses)*99/100], losses[len(losses)-1])
 }
 
-// stall is for how long the disk, which is asked to flush twice a second, was
-// late to complete a flush shortly before a cut: on this host, where machines
-// without KVM wait for each other, all of a disk's requests can. It also says
-// when it did complete one, in seconds before the cut.
-func (r *recorded) stall(l *blocklog.Log, at int) (stall time.Duration, flushes []float64) {
-	cut := r.when(l.End(at))
+// stall is for how long the whole machine stood still shortly before a cut: a
+// reader got no frame either, as it happens where machines without KVM share a
+// host. Nothing that the disk or record does can make it longer.
+func (r *recorded) stall(cut time.Time) (longest time.Duration) {
 	last := cut
-	for i := at; i > 0 && cut.Sub(last) < 2*time.Second; i-- {
-		if !l.Entries[i-1].Flush {
-			continue
-		}
-		t := r.when(l.End(i))
-		stall = max(stall, last.Sub(t)-recording.DefaultFlush)
-		last = t
-		flushes = append(flushes, cut.Sub(t).Seconds())
+	for i := sort.Search(len(r.frames), func(i int) bool { return r.frames[i].at.After(cut) }) - 1; i >= 0 && cut.Sub(last) < 2*time.Second; i-- {
+		longest = max(longest, last.Sub(r.frames[i].at)-2*time.Second/frameRate)
+		last = r.frames[i].at
 	}
-	return stall, flushes
+	return longest
+}
+
+// flushes are the disk's last ones before a cut, in seconds before it.
+func (r *recorded) flushes(l *blocklog.Log, at int) (list []float64) {
+	cut := r.when(l.End(at))
+	for i := at; i > 0 && len(list) < 5; i-- {
+		if l.Entries[i-1].Flush {
+			list = append(list, cut.Sub(r.when(l.End(i))).Seconds())
+		}
+	}
+	return list
 }
 
 // oneCut is how many seconds of the stream a cut has cost.
@@ -244,6 +250,9 @@ func (r *recorded) oneCut(t *testing.T, c *cuts, at int, seed uint64, torn bool,
 	}
 	var o outcome
 	err := mountedAt(name, 0, func(dir string) (err error) {
+		if err := os.Remove(filepath.Join(dir, "filler")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 		if torn {
 			if err := tearIndex(dir, rnd); err != nil {
 				return err
@@ -256,7 +265,7 @@ func (r *recorded) oneCut(t *testing.T, c *cuts, at int, seed uint64, torn bool,
 		return 0, err
 	}
 	cut := r.when(c.log.End(at))
-	stall, flushes := r.stall(c.log, at)
+	stall := r.stall(cut)
 	want := r.newest(cut.Add(-mayLose - stall))
 	if r.full > 0 {
 		want = min(want, r.full)
@@ -264,7 +273,7 @@ func (r *recorded) oneCut(t *testing.T, c *cuts, at int, seed uint64, torn bool,
 	now := r.newest(cut)
 	loss := (float64(now) - float64(o.last)) / frameRate
 	if o.last < want {
-		return loss, fmt.Errorf("the last of %d files ends with frame %d, %.1f s before the cut; the disk had stalled for %v, flushed %.2f s before it", o.files, o.last, loss, stall, flushes)
+		return loss, fmt.Errorf("the last of %d files ends with frame %d, %.1f s before the cut; the machine had stood still for %v; the disk flushed %.2f s before it", o.files, o.last, loss, stall, r.flushes(c.log, at))
 	}
 	return max(loss, 0), nil
 }
@@ -277,7 +286,7 @@ func TestDrillRecordCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := recordOnce(t, func(dir string) *recorded {
-		return record(t, newCard(t, dir, imageBytes(t), perm), 60*time.Second, nil)
+		return record(t, newCard(t, dir, imageBytes(t), perm), 60*time.Second, nil, nil)
 	})
 	t.Run("1000", func(t *testing.T) { r.recordCuts(t, 1000, false) })
 	t.Run("torn index", func(t *testing.T) { r.recordCuts(t, 200, true) })
@@ -298,22 +307,25 @@ func (r *recorded) withoutFlushes(t *testing.T) {
 			faults++
 		}
 	}
-	if faults < 10 {
+	t.Logf("%d faults found in 20 cuts", faults)
+	if faults < 18 {
 		t.Errorf("%d faults found in 20 cuts", faults)
 	}
 }
 
-// TestDrillRecordCutFull: the disk fills up while it records.
+// TestDrillRecordCutFull: the disk fills up while it records. After the cut
+// somebody makes room.
 func TestDrillRecordCutFull(t *testing.T) {
 	perm, err := vm.BoxPerm("secret")
 	if err != nil {
 		t.Fatal(err)
 	}
-	const keepFree, room = 512 << 20, 1500 << 10 // record's default, and half a minute
 	r := recordOnce(t, func(dir string) *recorded {
-		card := newCard(t, dir, imageBytes(t), perm)
-		fill(t, card, permOf(t, card).Start, keepFree+room)
-		return record(t, card, 60*time.Second, nil)
+		if err := makeSabotaged(); err != nil {
+			t.Fatal(err)
+		}
+		card := newCardOf(t, sabotaged, dir, imageBytes(t), perm)
+		return record(t, card, 60*time.Second, nil, func(b box) { victim{b}.sabotage(t, "fill /perm 0") })
 	})
 	c := r.cuts(t, false)
 	_, to := r.span(t, c.log)
@@ -334,24 +346,4 @@ func TestDrillRecordCutFull(t *testing.T) {
 	}
 	t.Logf("full %.1f s before the end", float64(r.newest(r.sizes[len(r.sizes)-1].at)-r.full)/frameRate)
 	t.Run("300", func(t *testing.T) { r.recordCuts(t, 300, false) })
-}
-
-// fill leaves that many bytes free in a card's /perm.
-func fill(t *testing.T, card string, start int64, free uint64) {
-	t.Helper()
-	err := mountedAt(card, start, func(dir string) error {
-		now, _, err := recording.Disk{}.Space(dir)
-		if err != nil {
-			return err
-		}
-		f, err := os.Create(filepath.Join(dir, "filler"))
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		return unix.Fallocate(int(f.Fd()), 0, 0, int64(now-free))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
