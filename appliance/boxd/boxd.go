@@ -34,6 +34,7 @@ type server struct {
 	preview  *preview
 	files    *files
 	proxy    *proxy
+	disks    diskKeeper // nil where the host isn't an image
 }
 
 // newServer knows where recordings are, a list like PATH, and what boxd does
@@ -58,6 +59,7 @@ func newServer(box self.Self, recordings string, l *life) *server {
 	s.proxy = &proxy{addr: box.StreamAddr(), room: make(chan struct{}, maxProxied)}
 	s.reporter.SetDetail(func() any { return s.detail() })
 	if l != nil {
+		s.disks = l.disks
 		s.keptBy(l.time)
 	}
 	return s

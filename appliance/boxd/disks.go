@@ -8,14 +8,20 @@ import (
 	"github.com/openvideobox/videobox/appliance/internal/loopback"
 )
 
+// diskKeeper is what the page does with disks: see disk.Keeper.
+type diskKeeper interface {
+	Disks() []disk.Disk
+	Take(name string) error
+}
+
 // disksHandler lists the disks beside the one that the box started from, and
 // takes an empty one for recordings: POST {"take": "sda"}.
 func (s *server) disksHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/disks", func(w http.ResponseWriter, _ *http.Request) {
 		list := []disk.Disk{}
-		if s.life != nil {
-			list = s.life.disks.Disks()
+		if s.disks != nil {
+			list = s.disks.Disks()
 		}
 		loopback.WriteJSON(w, map[string][]disk.Disk{"disks": list})
 	})
@@ -32,11 +38,11 @@ func (s *server) takeDisk(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `Send {"take": "sda"} with the name of an empty disk of GET /api/disks.`, http.StatusBadRequest)
 		return
 	}
-	if s.life == nil {
+	if s.disks == nil {
 		http.Error(w, "Only a videobox image takes disks; mount one yourself and give record --dir.", http.StatusConflict)
 		return
 	}
-	switch err := s.life.disks.Take(body.Take); {
+	switch err := s.disks.Take(body.Take); {
 	case errors.Is(err, disk.ErrNotEmpty):
 		http.Error(w, err.Error(), http.StatusConflict)
 	case err != nil:

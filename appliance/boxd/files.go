@@ -65,23 +65,16 @@ func (f *files) list(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The recordings cannot be listed: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Vary", "Accept")
-	if !wantsHTML(r) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(struct {
-			Name       string            `json:"name"`
-			Recordings []recording.Entry `json:"recordings"`
-		}{f.name, entries})
+	if wantsHTML(r) {
+		f.servePage(w, r, entries, http.StatusOK, "")
 		return
 	}
-	slices.Reverse(entries) // newest first
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	data := map[string]any{"Name": f.name, "Recordings": entries}
-	if len(entries) > 0 { // the form starts with what there is
-		const form = "2006-01-02T15:04:05"
-		data["From"], data["To"] = entries[0].Start.UTC().Format(form), entries[0].End.UTC().Format(form)
-	}
-	_ = page.ExecuteTemplate(w, "recordings.html", data)
+	w.Header().Set("Vary", "Accept")
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(struct {
+		Name       string            `json:"name"`
+		Recordings []recording.Entry `json:"recordings"`
+	}{f.name, entries})
 }
 
 func wantsHTML(r *http.Request) bool {
@@ -113,17 +106,17 @@ func (f *files) cut(w http.ResponseWriter, r *http.Request, from, to string) {
 	start, err := readTime(from)
 	end, err2 := readTime(to)
 	if err := errors.Join(err, err2); err != nil {
-		http.Error(w, "Both from and to are needed: "+err.Error(), http.StatusBadRequest)
+		f.refuse(w, r, http.StatusBadRequest, "Both from and to are needed: "+err.Error())
 		return
 	}
 	if !end.After(start) {
-		http.Error(w, "to must be after from.", http.StatusBadRequest)
+		f.refuse(w, r, http.StatusBadRequest, "The end must be after the start.")
 		return
 	}
 	p, err := f.find(start, end)
 	switch {
 	case errors.Is(err, recording.ErrNothing):
-		http.Error(w, "Nothing is recorded of that time.", http.StatusNotFound)
+		f.refuse(w, r, http.StatusNotFound, "Nothing is recorded of that time.")
 		return
 	case err != nil:
 		http.Error(w, "The recording cannot be read: "+err.Error(), http.StatusInternalServerError)
