@@ -34,12 +34,12 @@ func overwrite(ctx context.Context, i instance, to string, bytes int64) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
-	return logged(cmd, "gok")
+	return logged(cmd, "gok", "")
 }
 
 // logged runs a command whose many lines go to .cache/image.log; of them only
-// the steps are shown.
-func logged(cmd *exec.Cmd, name string) error {
+// the steps are shown. A password is kept out of it, "" if there is none.
+func logged(cmd *exec.Cmd, name, password string) error {
 	if err := os.MkdirAll(".cache", 0o755); err != nil {
 		return err
 	}
@@ -50,7 +50,8 @@ func logged(cmd *exec.Cmd, name string) error {
 	}
 	defer log.Close()
 	out, in := io.Pipe()
-	cmd.Stdout, cmd.Stderr = in, in
+	said := redact(in, password) // one writer for both: os/exec writes one after the other
+	cmd.Stdout, cmd.Stderr = said, said
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
@@ -71,6 +72,8 @@ var steps = []struct{ said, means string }{
 	{"Including extra files", "collecting files"},
 	{"Creating boot file system", "writing the boot partition"},
 	{"Creating root file system", "writing the root partition"},
+	{"Updating http", "sending it to the box"},
+	{"Triggering reboot", "restarting the box"},
 }
 
 func showSteps(from io.Reader, to io.Writer) {

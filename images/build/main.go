@@ -3,6 +3,7 @@
 //
 //	go run ./images/build image           # bin/videobox.img
 //	go run ./images/build flash /dev/sdX  # shows what is lost, asks, writes
+//	go run ./images/build update http://admin@box1.local/  # gok update
 //
 // gok builds boot partition and root; what it leaves out is added here: a file
 // system on the data partition (/perm). Nothing is mounted, so no root is needed
@@ -27,9 +28,10 @@ import (
 const imageBytes = 3_598_712_832
 
 type cli struct {
-	Instance string   `default:"videobox" help:"Folder in images/ that says what the image holds."`
-	Image    imageCmd `cmd:"" help:"Build bin/INSTANCE.img."`
-	Flash    flashCmd `cmd:"" help:"Build and write to a card."`
+	Instance string    `default:"videobox" help:"Folder in images/ that says what the image holds."`
+	Image    imageCmd  `cmd:"" help:"Build bin/INSTANCE.img."`
+	Flash    flashCmd  `cmd:"" help:"Build and write to a card."`
+	Update   updateCmd `cmd:"" help:"Build and write onto a box over the network, by gok update."`
 }
 
 func main() {

@@ -10,10 +10,16 @@ import (
 
 const module = "github.com/openvideobox/videobox"
 
-// with makes a copy of the instance that has programs more. It lies as deep as
-// the instance itself, so that paths in it stay right.
+// with makes a copy of the instance that has programs more.
 func (i instance) with(folders []string) (instance, error) {
-	copied := instance(filepath.Join(".cache", i.name()+"-with-"+path.Base(folders[0])))
+	return i.changed("with-"+path.Base(folders[0]), func(all map[string]any) error { return addPrograms(all, folders) })
+}
+
+// changed makes a copy of the instance with another config.json, which only
+// this user may read. It lies as deep as the instance itself, so that paths in
+// it stay right.
+func (i instance) changed(why string, change func(config map[string]any) error) (instance, error) {
+	copied := instance(filepath.Join(".cache", i.name()+"-"+why))
 	if err := os.RemoveAll(copied.folder()); err != nil {
 		return "", err
 	}
@@ -25,26 +31,36 @@ func (i instance) with(folders []string) (instance, error) {
 	if err != nil {
 		return "", err
 	}
-	if data, err = addPrograms(data, folders); err != nil {
+	if data, err = changeConfig(data, change); err != nil {
 		return "", fmt.Errorf("%s: %w", file, err)
 	}
-	return copied, os.WriteFile(file, data, 0o644)
+	if err := os.Remove(file); err != nil {
+		return "", err
+	}
+	return copied, os.WriteFile(file, data, 0o600)
 }
 
-// addPrograms adds the programs in these folders of the repository to a
-// config.json and leaves the rest of it as it is.
-func addPrograms(config []byte, folders []string) ([]byte, error) {
+// changeConfig leaves the rest of a config.json as it is.
+func changeConfig(config []byte, change func(map[string]any) error) ([]byte, error) {
 	var all map[string]any
 	if err := json.Unmarshal(config, &all); err != nil {
 		return nil, err
 	}
+	if err := change(all); err != nil {
+		return nil, err
+	}
+	return json.MarshalIndent(all, "", "    ")
+}
+
+// addPrograms adds the programs in these folders of the repository.
+func addPrograms(all map[string]any, folders []string) error {
 	list, ok := all["Packages"].([]any)
 	if !ok {
-		return nil, fmt.Errorf("want a list of Packages, got %T", all["Packages"])
+		return fmt.Errorf("want a list of Packages, got %T", all["Packages"])
 	}
 	for _, f := range folders {
 		list = append(list, path.Join(module, filepath.ToSlash(f)))
 	}
 	all["Packages"] = list
-	return json.MarshalIndent(all, "", "    ")
+	return nil
 }

@@ -43,7 +43,7 @@ func TestWithAProgramMore(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := addPrograms([]byte(`{"Packages": 7}`), nil); err == nil {
+	if err := addPrograms(map[string]any{"Packages": 7}, nil); err == nil {
 		t.Error("a config without a list of packages is taken")
 	}
 }
