@@ -118,7 +118,7 @@ func (s *server) handler() http.Handler {
 	mux.Handle("GET /api/status", status)
 	mux.Handle("GET /metrics", status)
 	mux.Handle("GET /healthz", status)
-	mux.HandleFunc("GET /{$}", s.servePage)
+	mux.HandleFunc("GET /{$}", s.serveRoot)
 	mux.HandleFunc("GET /api/page", s.serveRows)
 	mux.HandleFunc("GET /page/{file}", servePageFile)
 	mux.Handle("GET /preview.jpg", s.preview)
@@ -134,7 +134,7 @@ func (s *server) handler() http.Handler {
 	if s.life != nil {
 		mux.Handle("GET /log/", s.files.lock.behind(s.life.onBox.ring.Handler()))
 	}
-	for _, path := range []string{"/update/", "/reboot", "GET /log"} {
+	for _, path := range initPaths {
 		mux.Handle(path, system(s.files.lock, initSocket))
 	}
 	return guarded(mux)

@@ -8,11 +8,12 @@ import (
 )
 
 // initSocket is where gokrazy's init answers, on a box. The image has no
-// password for it, so that nobody reaches it but by this socket.
-const initSocket = "/run/gokrazy-http.sock"
+// password for it, so that nobody reaches it but by this socket. Tests have one
+// of their own.
+var initSocket = "/run/gokrazy-http.sock"
 
-// system hands updates, restarts and logs of the programs to the box's init,
-// for those who have the credentials: what `gok update` asks for, and /log.
+// system hands updates and restarts to the box's init,
+// for those who have the credentials: what `gok update` asks for.
 func system(l *lock, socket string) http.Handler {
 	toInit := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -22,7 +23,7 @@ func system(l *lock, socket string) http.Handler {
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		}},
-		FlushInterval: -1, // logs come as events
+		FlushInterval: -1, // a restart answers before it happens
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, "The system does not answer; only a videobox image has one: "+err.Error(), http.StatusBadGateway)
 		},

@@ -167,8 +167,8 @@ func (b box) checkStream(ctx context.Context, t *testing.T) {
 	if len(w.numbers) < enough && ctx.Err() == nil {
 		// A box that learns its name at boot, late on a slow host, starts capture
 		// again; later nothing may end a stream.
-		_, log := b.get(ctx, t, "/log?path=/user/capture&stream=stderr", "secret")
-		t.Logf("the stream ended once; capture's log:\n%s", log)
+		_, log := b.get(ctx, t, "/log/boot.txt", "secret")
+		t.Logf("the stream ended once; the box's log:\n%s", log)
 		if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
 			t.Fatal(err)
 		}
@@ -223,8 +223,7 @@ func beeps(ctx context.Context, t *testing.T, path string) (n int) {
 	return n
 }
 
-// checkPage asks boxd, as a browser and as a program, and for init's log by the
-// credentials.
+// checkPage asks boxd, as a browser and as a program, and for what gok asks.
 func (b box) checkPage(ctx context.Context, t *testing.T) {
 	t.Helper()
 	if code, body := b.get(ctx, t, "/", ""); code != http.StatusOK || !strings.Contains(body, "videobox") {
