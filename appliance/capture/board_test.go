@@ -3,13 +3,14 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
 func TestEncoderIsForTheBoard(t *testing.T) {
-	was := deviceTree
-	defer func() { deviceTree = was }()
-	deviceTree = filepath.Join(t.TempDir(), "model")
+	was := [2]string{deviceTree, productName}
+	defer func() { deviceTree, productName = was[0], was[1] }()
+	deviceTree, productName = filepath.Join(t.TempDir(), "model"), filepath.Join(t.TempDir(), "product_name")
 	for _, c := range []struct {
 		model, preset string
 		threads       int
@@ -37,5 +38,22 @@ func TestEncoderIsForTheBoard(t *testing.T) {
 	r := runCommand{}
 	if r.forBoard(); r.Preset != "superfast" || r.Threads != 1 {
 		t.Errorf("without a device tree: %+v", r)
+	}
+	for _, c := range []struct {
+		product, preset string
+		box             bool
+		threads         int
+	}{
+		{"Radxa X4\n", "veryfast", true, 3},
+		{"Standard PC (Q35 + ICH9, 2009)\n", "superfast", true, max(runtime.NumCPU()-1, 1)},
+		{"Radxa X4\n", "superfast", false, 1},
+	} {
+		if err := os.WriteFile(productName, []byte(c.product), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := runCommand{Clock: c.box}
+		if r.forBoard(); r.Preset != c.preset || r.Threads != min(c.threads, 16) {
+			t.Errorf("%q, a box: %v: %s, %d; want %s, %d", c.product, c.box, r.Preset, r.Threads, c.preset, c.threads)
+		}
 	}
 }

@@ -8,13 +8,11 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -23,7 +21,6 @@ import (
 	"github.com/openvideobox/videobox/appliance/capture/internal/source"
 	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/drivers/kmod"
-	"github.com/openvideobox/videobox/hardware"
 	"github.com/openvideobox/videobox/internal/event"
 	"github.com/openvideobox/videobox/internal/program"
 	"github.com/openvideobox/videobox/internal/run"
@@ -131,20 +128,6 @@ func (c *runCommand) config(ctx context.Context) (parent.Config, error) {
 	cfg.Executable, err = os.Executable()
 	return cfg, err
 }
-
-// forBoard fills in what wasn't said of the encoder from the board's profile.
-func (c *runCommand) forBoard() {
-	model, _ := os.ReadFile(deviceTree) // no such file: no board of ours
-	board, known := hardware.BoardNamed(strings.TrimRight(string(model), "\x00\n"))
-	if c.Preset == "" && c.Threads == 0 && known {
-		slog.Info("encoder as of the board's profile", "board", board.Model, "preset", board.Preset, "threads", board.Threads)
-	}
-	c.Preset = cmp.Or(c.Preset, board.Preset, "superfast")
-	c.Threads = cmp.Or(c.Threads, board.Threads, 1)
-}
-
-// deviceTree says what board this is, where there is a device tree.
-var deviceTree = "/proc/device-tree/model"
 
 func labels(s self.Self) parent.Labels {
 	return parent.Labels{Room: s.Room, Role: s.Role, Address: "http://" + s.Box.HTTPAddr}
