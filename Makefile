@@ -29,10 +29,13 @@ DEV ?=
 BOX ?= videobox
 YES ?=
 
+# The private key that `make bundle` signs with.
+KEY ?=
+
 DEMO := bin/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build run image flash vm vm-ready kernel-pc image-pc image-pc-if-cached vm-pc check test lint bench drill fuzz clean
+.PHONY: help deps deps-test build run image bundle flash vm vm-ready kernel-pc image-pc image-pc-if-cached vm-pc check test lint bench drill fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +53,11 @@ build: deps ## build the programs into bin/
 
 run: build $(if $(VM),vm-ready) ## run the whole chain on this machine; CAMERA= SLIDES= PORT_OFFSET= VM=1: boxes in QEMU
 	@exec $(DEMO) run --with-parent $(if $(VM),--vm) --camera "$(CAMERA)" --slides "$(SLIDES)" --port-offset $(PORT_OFFSET)
+
+bundle: ## make a signed update of bin/videobox.img: KEY=FILE, BOX=videobox-pc
+	@test -n "$(KEY)" || { echo "make bundle KEY=FILE (go run ./images/build key FILE makes one)"; exit 1; }
+	@$(MAKE) $(if $(findstring pc,$(BOX)),image-pc,image)
+	@go run ./images/build --instance $(BOX) bundle --key $(KEY)
 
 image: ## build the box's image, bin/videobox.img; says how to flash
 	@go run ./internal/demo deps --image

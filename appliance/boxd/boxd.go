@@ -11,6 +11,7 @@ import (
 	"github.com/openvideobox/videobox/appliance/boxd/internal/identity"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/perm"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/timesync"
+	"github.com/openvideobox/videobox/appliance/boxd/internal/update"
 	"github.com/openvideobox/videobox/appliance/internal/peers"
 	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/appliance/internal/watch"
@@ -61,6 +62,7 @@ func newServer(box self.Self, recordings string, l *life) *server {
 	if l != nil {
 		s.disks = l.disks
 		s.keptBy(l.time)
+		s.updatedBy(l)
 	}
 	return s
 }
@@ -135,7 +137,10 @@ func (s *server) handler() http.Handler {
 		mux.Handle("GET /log/", s.files.lock.behind(s.life.onBox.ring.Handler()))
 	}
 	for _, path := range initPaths {
-		mux.Handle(path, system(s.files.lock, initSocket))
+		mux.Handle(path, s.system())
+	}
+	for _, path := range []string{"/api/update", "/api/update/", "/api/busy"} {
+		mux.Handle(path, s.updates())
 	}
 	return guarded(mux)
 }
@@ -165,6 +170,7 @@ type detail struct {
 
 	Identity *identity.Status `json:"identity,omitempty"`       // what an image's boxd found out
 	Uptime   int64            `json:"uptime_seconds,omitempty"` // of the box, not of boxd
+	Update   *update.Status   `json:"update,omitempty"`
 }
 
 type addresses struct {
@@ -185,7 +191,8 @@ func (s *server) detail() detail {
 		r := s.life.perm.Result()
 		is := s.life.onBox.identity.Status()
 		d.Disks, d.Perm, d.Clock = s.life.disks.Disks(), &r, s.life.time.Status()
-		d.Identity = &is
+		us := s.life.update.Status()
+		d.Identity, d.Update = &is, &us
 		var system unix.Sysinfo_t
 		if unix.Sysinfo(&system) == nil {
 			d.Uptime = system.Uptime

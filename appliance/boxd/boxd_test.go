@@ -158,7 +158,7 @@ func TestEverythingElseIsDown(t *testing.T) {
 		}
 		return states["stream growing"] == metrics.Failed && states["recorder growing"] == metrics.Degraded &&
 			states["device"] == metrics.Unknown && states["signal"] == metrics.Unknown && states["encoder"] == metrics.Unknown &&
-			states["network link"] == metrics.NotApplicable && s.State == metrics.Failed && len(s.Health) == 10
+			states["network link"] == metrics.NotApplicable && s.State == metrics.Failed && len(s.Health) == 11
 	})
 	for _, tt := range []struct {
 		path   string

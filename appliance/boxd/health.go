@@ -23,6 +23,7 @@ type scene struct {
 	excused                              bool // the recorder, a moment ago, by another leaf's fault
 	disk                                 metrics.Finding
 	clock, temperature, voltage, network metrics.Finding
+	update                               metrics.Finding
 }
 
 // tree is the health of a box: fixed names, whatever runs. A leaf is red
@@ -48,6 +49,7 @@ var tree = []struct {
 	{"temperature", func(s *scene) metrics.Finding { return s.temperature }},
 	{"voltage", func(s *scene) metrics.Finding { return s.voltage }},
 	{"network link", func(s *scene) metrics.Finding { return s.network }},
+	{"update", func(s *scene) metrics.Finding { return s.update }},
 }
 
 // health looks at the box and keeps what it finds in the reporter's leaves.
@@ -96,6 +98,7 @@ func (h *health) see() scene {
 		}
 	}
 	v.network = h.network()
+	v.update = s.updateFinding()
 	return v
 }
 

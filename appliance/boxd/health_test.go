@@ -30,6 +30,7 @@ func well() *scene {
 		record:  peers.Peer{Program: "record", Answered: time.Now(), Status: ok("recorder growing")},
 		stream:  streamDetail{Picture: showsLive, Stamped: true, Synced: true, FrameAgeMS: 40, BitsPerSecond: 4e6},
 		files:   fileGrowth{name: "box1-20261123100000.ts", bytes: 1e7, still: time.Second},
+		update:  metrics.Finding{State: metrics.OK},
 		disk:    board.Disk(board.Space{Free: 100e9, Total: 120e9}, nil, board.Recording{Keep: keepFree, Rate: 5e5}),
 	}
 	s.report("streaming", 0)

@@ -4,12 +4,19 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+	"time"
 
 	"github.com/openvideobox/videobox/appliance/boxd/internal/disk"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/perm"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/timesync"
+	"github.com/openvideobox/videobox/appliance/boxd/internal/update"
 	"github.com/openvideobox/videobox/appliance/internal/restart"
 	"github.com/openvideobox/videobox/appliance/internal/self"
+	"github.com/openvideobox/videobox/appliance/internal/slot"
+	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/run"
 )
 
@@ -21,11 +28,19 @@ type life struct {
 	disks *disk.Keeper
 	time  *timesync.Sync
 	onBox *onBox
+
+	update   *update.Updater
+	schedule *update.Schedule
+	where    atomic.Pointer[scheduled]
 }
+
+// scheduled is where the room's talks are to be found.
+type scheduled struct{ url, room string }
 
 // newLife starts what must come before anything writes to /perm.
 func newLife(ctx context.Context, t timesync.Config) (*life, error) {
 	l := &life{perm: perm.Start(ctx, slog.Default()), disks: disk.New()}
+	l.updates(ctx)
 	var err error
 	if l.time, err = timesync.New(t); err != nil {
 		return nil, err
@@ -38,7 +53,25 @@ func (l *life) parts() []part {
 	return append(l.onBox.parts(),
 		part{"recording disk", l.disks.Run},
 		part{"time", l.time.Run},
+		part{"updates", l.update.Run},
 	)
+}
+
+// updates marks a trial, so it comes before all that may restart the box.
+func (l *life) updates(ctx context.Context) {
+	l.schedule = &update.Schedule{Client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, Where: func() (url, room string) {
+		if w := l.where.Load(); w != nil {
+			return w.url, w.room
+		}
+		return "", ""
+	}}
+	l.update = update.New(update.Options{
+		Dir: filepath.Join(perm.Dir, "videobox"), Ready: usable(ctx, l.perm), Run: runDir, Etc: etcDir,
+		Card: slot.System, Clock: clock.System, Talk: l.schedule.Talk,
+		Uptime:  func() time.Duration { up, _ := restart.Uptime(); return up }, // Linux has CLOCK_BOOTTIME
+		InSync:  func() bool { return clock.InSync(true) },
+		Restart: func(why string) error { return restart.Now("boxd", why) },
+	})
 }
 
 // run is boxd: the page of the box, and on an image its life.

@@ -15,7 +15,18 @@ var initSocket = "/run/gokrazy-http.sock"
 // system hands updates and restarts to the box's init,
 // for those who have the credentials: what `gok update` asks for.
 func system(l *lock, socket string) http.Handler {
-	toInit := &httputil.ReverseProxy{
+	return behindLock(l, toInit(socket))
+}
+
+// behindLock is for whoever has the credentials, and for no other site's page:
+// a browser that knows the password must not be made to use it.
+func behindLock(l *lock, h http.Handler) http.Handler {
+	return l.behind(http.NewCrossOriginProtection().Handler(h))
+}
+
+// toInit hands requests to gokrazy's init.
+func toInit(socket string) http.Handler {
+	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", "init"
 			r.Out.Header.Del("Authorization")
@@ -28,6 +39,4 @@ func system(l *lock, socket string) http.Handler {
 			http.Error(w, "The system does not answer; only a videobox image has one: "+err.Error(), http.StatusBadGateway)
 		},
 	}
-	// A browser that knows the password must not be made to use it by another page.
-	return l.behind(http.NewCrossOriginProtection().Handler(toInit))
 }

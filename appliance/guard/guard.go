@@ -92,6 +92,7 @@ type watch struct {
 	find    func(box string) int
 	kill    func(box string) (int, error)
 	restart func(why string) error
+	trial   *trial
 	refused bool // a restart, since boxd last answered
 }
 
@@ -99,6 +100,7 @@ func newWatch(box, url string, r *metrics.Reporter) *watch {
 	w := &watch{
 		url: url, box: box, find: findBoxd, restart: restartThis,
 		kill:   func(box string) (int, error) { return process.Kill("boxd", box) },
+		trial:  systemTrial(),
 		client: &http.Client{Timeout: timeout, Transport: &http.Transport{DisableKeepAlives: true}},
 		hop:    r.Hop("boxd", "in", "tcp", url), leaf: r.Leaf("boxd"),
 	}
@@ -141,6 +143,7 @@ func (w *watch) round(ctx context.Context, now time.Time) {
 	} else if !w.refused {
 		w.leaf.Set(metrics.Degraded, fmt.Sprintf("boxd does not answer: %v", err))
 	}
+	w.trial.check(err)
 	switch w.judge.check(now, look{err == nil, w.find(w.box)}) {
 	case kill:
 		w.end(err)
@@ -153,6 +156,7 @@ func (w *watch) round(ctx context.Context, now time.Time) {
 // restartBox does, unless a restart helped too little lately. That is said once
 // for as long as boxd stays away.
 func (w *watch) restartBox(cause error) {
+	w.trial.end(fmt.Sprintf("boxd was killed or died too often within %v: %v", span, cause))
 	err := w.restart(fmt.Sprintf("boxd was killed or died too often within %v: %v", span, cause))
 	if err == nil {
 		return

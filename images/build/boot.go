@@ -15,8 +15,8 @@ import (
 
 // openBoot makes room on the boot partition, which gok leaves full, and puts the
 // commented example of videobox.yaml there: a person shall be able to write one
-// on any laptop.
-func openBoot(ctx context.Context, path string) error {
+// on any laptop. Also which version the image is, for people and for bundles.
+func openBoot(ctx context.Context, path string, v version) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -37,7 +37,24 @@ func openBoot(ctx context.Context, path string) error {
 		return err
 	}
 	example := filepath.Join("images", "videobox", "videobox.yaml.example") // one for all instances
-	cmd := exec.CommandContext(ctx, "mcopy", "-n", "-i", fmt.Sprintf("%s@@%d", path, boot.Start), example, "::")
+	if err := copyToBoot(ctx, path, boot.Start, example, ""); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "version-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, versionFile)
+	if err := v.write(file); err != nil {
+		return err
+	}
+	return copyToBoot(ctx, path, boot.Start, file, bootVersionFile)
+}
+
+// copyToBoot puts a file onto the boot partition that begins at that byte.
+func copyToBoot(ctx context.Context, path string, start int64, file, as string) error {
+	cmd := exec.CommandContext(ctx, "mcopy", "-o", "-i", fmt.Sprintf("%s@@%d", path, start), file, "::"+as)
 	cmd.Env = append(os.Environ(), "MTOOLS_SKIP_CHECK=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("mcopy: %w: %s", err, strings.TrimSpace(string(out)))

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 type flashCmd struct {
@@ -33,10 +34,18 @@ func (c flashCmd) Run(ctx context.Context, i instance) error {
 			return err
 		}
 	}
+	v, err := i.version("", time.Now())
+	if err != nil {
+		return err
+	}
+	if i, err = i.with(v, nil); err != nil {
+		return err
+	}
+	defer os.RemoveAll(i.folder())
 	if err := overwrite(ctx, i, t.device, 0); err != nil {
 		return err
 	}
-	if err := openBoot(ctx, t.device); err != nil {
+	if err := openBoot(ctx, t.device, v); err != nil {
 		return err
 	}
 	if err := formatPerm(ctx, t.device); err != nil {

@@ -4,6 +4,8 @@
 //	go run ./images/build image           # bin/videobox.img
 //	go run ./images/build flash /dev/sdX  # shows what is lost, asks, writes
 //	go run ./images/build update http://admin@box1.local/  # gok update
+//	go run ./images/build key FILE        # makes FILE and FILE.pub
+//	go run ./images/build bundle --key FILE  # bin/videobox.vbox, of bin/videobox.img
 //
 // gok builds boot partition and root; what it leaves out is added here: a file
 // system on the data partition (/perm). Nothing is mounted, so no root is needed
@@ -32,6 +34,8 @@ type cli struct {
 	Image    imageCmd  `cmd:"" help:"Build bin/INSTANCE.img."`
 	Flash    flashCmd  `cmd:"" help:"Build and write to a card."`
 	Update   updateCmd `cmd:"" help:"Build and write onto a box over the network, by gok update."`
+	Bundle   bundleCmd `cmd:"" help:"Make a signed update of an image."`
+	Key      keyCmd    `cmd:"" help:"Make a pair of update keys."`
 }
 
 func main() {
@@ -53,6 +57,8 @@ func (i instance) name() string   { return filepath.Base(string(i)) }
 type imageCmd struct {
 	Out  string   `placeholder:"FILE" help:"Where to write instead."`
 	With []string `placeholder:"FOLDER" help:"A program of this repository that the image also gets: for tests, which need a way into the box."`
+
+	Version string `placeholder:"TEXT" help:"What the image calls itself. Default: time and commit."`
 }
 
 // Run builds the image whole or not at all.
@@ -60,23 +66,24 @@ func (c imageCmd) Run(ctx context.Context, i instance) error {
 	if c.Out == "" {
 		c.Out = filepath.Join("bin", i.name()+".img")
 	}
-	if len(c.With) > 0 {
-		var err error
-		if i, err = i.with(c.With); err != nil {
-			return err
-		}
-		defer os.RemoveAll(i.folder())
+	began := time.Now()
+	v, err := i.version(c.Version, began)
+	if err != nil {
+		return err
 	}
+	if i, err = i.with(v, c.With); err != nil {
+		return err
+	}
+	defer os.RemoveAll(i.folder())
 	if err := os.MkdirAll(filepath.Dir(c.Out), 0o755); err != nil {
 		return err
 	}
-	began := time.Now()
 	part := c.Out + ".part"
 	defer os.Remove(part)
 	if err := overwrite(ctx, i, part, imageBytes); err != nil {
 		return err
 	}
-	if err := openBoot(ctx, part); err != nil {
+	if err := openBoot(ctx, part, v); err != nil {
 		return err
 	}
 	if err := formatPerm(ctx, part); err != nil {

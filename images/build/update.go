@@ -31,7 +31,11 @@ func (c updateCmd) Run(ctx context.Context, i instance) error {
 	if err != nil {
 		return err
 	}
-	i, err = i.changed("update", func(all map[string]any) error {
+	v, err := i.version("", time.Now())
+	if err != nil {
+		return err
+	}
+	i, err = i.changed("update", v, func(all map[string]any) error {
 		all["InternalCompatibilityFlags"] = map[string]any{"Update": to}
 		return nil
 	})

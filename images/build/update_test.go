@@ -52,7 +52,7 @@ func TestUpdateConfigIsPrivate(t *testing.T) {
 	if err := os.WriteFile("images/box/config.json", []byte(`{"Hostname": "box"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c, err := instance("images/box").changed("update", func(all map[string]any) error { all["x"] = "y"; return nil })
+	c, err := instance("images/box").changed("update", version{}, func(all map[string]any) error { all["x"] = "y"; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

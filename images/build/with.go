@@ -10,20 +10,27 @@ import (
 
 const module = "github.com/openvideobox/videobox"
 
-// with makes a copy of the instance that has programs more.
-func (i instance) with(folders []string) (instance, error) {
-	return i.changed("with-"+path.Base(folders[0]), func(all map[string]any) error { return addPrograms(all, folders) })
+// with makes a copy of the instance that says which version it is and has
+// programs more.
+func (i instance) with(v version, folders []string) (instance, error) {
+	if len(folders) == 0 {
+		return i.changed("image", v, func(map[string]any) error { return nil })
+	}
+	return i.changed("with-"+path.Base(folders[0]), v, func(all map[string]any) error { return addPrograms(all, folders) })
 }
 
-// changed makes a copy of the instance with another config.json, which only
-// this user may read. It lies as deep as the instance itself, so that paths in
-// it stay right.
-func (i instance) changed(why string, change func(config map[string]any) error) (instance, error) {
+// changed makes a copy of the instance with its version and another
+// config.json, which only this user may read. It lies as deep as the instance
+// itself, so that paths in it stay right.
+func (i instance) changed(why string, v version, change func(config map[string]any) error) (instance, error) {
 	copied := instance(filepath.Join(".cache", i.name()+"-"+why))
 	if err := os.RemoveAll(copied.folder()); err != nil {
 		return "", err
 	}
 	if err := os.CopyFS(copied.folder(), os.DirFS(i.folder())); err != nil {
+		return "", err
+	}
+	if err := v.write(filepath.Join(copied.folder(), versionFile)); err != nil {
 		return "", err
 	}
 	file := filepath.Join(copied.folder(), "config.json")

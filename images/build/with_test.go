@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestWithAProgramMore(t *testing.T) {
@@ -23,7 +24,7 @@ func TestWithAProgramMore(t *testing.T) {
 		}
 	}
 	for range 2 { // a copy that is left of the last time is none of this
-		c, err := i.with([]string{"images/vm/saboteur"})
+		c, err := i.with(version{Version: "v2", Build: 7, Board: "box"}, []string{"images/vm/saboteur"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,6 +42,9 @@ func TestWithAProgramMore(t *testing.T) {
 		}
 		if _, err := os.Stat(filepath.Join(c.folder(), "builddir/go.mod")); err != nil {
 			t.Error(err)
+		}
+		if v, err := c.version("v3", time.Unix(8, 0)); err != nil || v != (version{"v3", 8, "box", ""}) {
+			t.Errorf("its version: %+v, %v", v, err)
 		}
 	}
 	if err := addPrograms(map[string]any{"Packages": 7}, nil); err == nil {

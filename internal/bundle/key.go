@@ -53,9 +53,22 @@ func load(path string, size int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	key, err := parse(text, size)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return key, nil
+}
+
+// ParsePublicKey reads a public key as it is in a file.
+func ParsePublicKey(text []byte) (ed25519.PublicKey, error) {
+	return parse(text, ed25519.PublicKeySize)
+}
+
+func parse(text []byte, size int) ([]byte, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(key) != size {
-		return nil, fmt.Errorf("%s is no update key; it must be %d bytes in base64, as images/build key makes them", path, size)
+		return nil, fmt.Errorf("this is no update key; it must be %d bytes in base64, as images/build key makes them", size)
 	}
 	return key, nil
 }

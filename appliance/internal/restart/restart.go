@@ -87,6 +87,20 @@ func (b *Box) Do(by, why string) error {
 	return b.reboot()
 }
 
+// Now restarts the box at once, however often that was done: to begin and to
+// end the trial of an update. It returns only when the box does not restart.
+func Now(by, why string) error {
+	b := System()
+	if !IsBox(b.root) {
+		return fmt.Errorf("%w: this host is no videobox image", ErrNotNow)
+	}
+	b.say(by + " restarts the box: " + why)
+	return b.reboot()
+}
+
+// Uptime is the time since the kernel's start.
+func Uptime() (time.Duration, error) { return uptime() }
+
 // say leaves a line on the console, since logs of the programs may not be read
 // any more.
 func (b *Box) say(line string) {
