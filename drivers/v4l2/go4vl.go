@@ -215,7 +215,7 @@ func (h *stream) forward(ctx context.Context, frames <-chan *gov4l.Frame, errs <
 				h.gone = ctx.Err() == nil
 				if errs != nil { // it is closed, too, and may hold the reason
 					for err := range errs {
-						h.why = err
+						h.why = short(err)
 					}
 				}
 				return
@@ -229,7 +229,7 @@ func (h *stream) forward(ctx context.Context, frames <-chan *gov4l.Frame, errs <
 			}
 		case err, ok := <-errs:
 			if ok {
-				h.why = err
+				h.why = short(err)
 			} else {
 				errs = nil
 			}
@@ -237,6 +237,12 @@ func (h *stream) forward(ctx context.Context, frames <-chan *gov4l.Frame, errs <
 			return
 		}
 	}
+}
+
+// short leaves out what go4vl prints of its own structures.
+func short(err error) error {
+	text, _, _ := strings.Cut(err.Error(), ": buff: ")
+	return errors.New(text)
 }
 
 // Format is the stream's.

@@ -74,7 +74,7 @@ func TestForward(t *testing.T) {
 		errs <- errors.New("error flag")
 		frames <- &gov4l.Frame{Data: []byte{1}, Sequence: 1, Timestamp: time.Unix(0, 7)}
 		frames <- &gov4l.Frame{Data: []byte{1}, Sequence: 3}
-		errs <- errors.New("fatal")
+		errs <- errors.New("fatal: buff: v4l2.Buffer{}")
 		close(errs)
 		close(frames)
 		h.done.Go(func() { h.forward(t.Context(), frames, errs) })

@@ -96,15 +96,15 @@ func (r *receiver) await(ctx context.Context) (Mode, error) {
 		if err != nil {
 			return Mode{}, err
 		}
-		pause, seen := queryEvery, t.Width > 0 && (state == drivers.Streaming || state == drivers.Unsupported)
+		pause := queryEvery
 		switch {
-		case !seen:
+		case !seen(t, state):
 			t, changed = Timings{}, 0
 			r.tell(state, cause)
 		case !t.same(last):
 			pause = settleEvery
 			if changed++; changed > restless {
-				r.tell(drivers.NoLock, fmt.Sprintf("the signal on the HDMI input keeps changing; now it is %v", t))
+				r.tell(drivers.NoLock, "the signal on the HDMI input keeps changing")
 			}
 		case state == drivers.Unsupported:
 			r.tell(state, cause)
@@ -120,6 +120,11 @@ func (r *receiver) await(ctx context.Context) (Mode, error) {
 			return Mode{}, err
 		}
 	}
+}
+
+// seen says that there is a signal, whether it can be taken or not.
+func seen(t Timings, state drivers.State) bool {
+	return t.Width > 0 && (state == drivers.Streaming || state == drivers.Unsupported)
 }
 
 // wait waits for a while; of a long one a change is the end.
@@ -217,7 +222,7 @@ func (r *receiver) check(ctx context.Context) error {
 		return err
 	case state == drivers.Streaming && t.same(r.set):
 		return nil
-	case state == drivers.Streaming:
+	case seen(t, state):
 		state, cause = drivers.Starting, fmt.Sprintf("the signal on the HDMI input has changed: it is %v now", t)
 	}
 	r.tell(state, cause)

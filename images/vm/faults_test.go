@@ -3,6 +3,7 @@
 package vm_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -32,6 +33,7 @@ func openCapture(c *vm.Config) {
 type reader struct {
 	mu    sync.Mutex
 	probe *mpegts.Probe
+	keep  *bytes.Buffer // all of the stream; nil: it isn't wanted
 	err   error
 	next  chan struct{} // of capacity 1: more has come
 	ended chan struct{}
@@ -61,6 +63,9 @@ func (r *reader) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.probe.Write(p)
+	if r.keep != nil {
+		r.keep.Write(p)
+	}
 	select {
 	case r.next <- struct{}{}:
 	default:
@@ -189,6 +194,12 @@ func (b box) strikes(ctx context.Context, t *testing.T, list []stickFault, on, e
 			time.Sleep(rest)
 		}
 	}
+	b.judge(ctx, t, r)
+}
+
+// judge says what was wrong with all that a reader has got.
+func (b box) judge(ctx context.Context, t *testing.T, r *reader) {
+	t.Helper()
 	start := r.until(ctx, t, "a frame", isLive).Latest.Frame
 	rep := r.until(ctx, t, "two more seconds", func(s h264.Stamp) bool { return s.Frame >= start+20 })
 	skipped := b.capture(t).Detail.Stream.Skipped

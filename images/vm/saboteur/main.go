@@ -11,6 +11,7 @@
 //	fill DIR MIB                      leaves that much free on the disk; "fill DIR" gives it back
 //	write FILE TEXT                   as echo TEXT > FILE does
 //	read FILE                         its lines, each behind "| "
+//	control NODE ID VALUE             sets a control of a video device, both numbers as Go writes them
 //	module NAME [PARAMETER=VALUE …]   loads a kernel module
 //	run FILE [ARGUMENT …]             runs a program, as root; what it says comes as lines behind "| "
 //	mount DEVICE FOLDER, umount FOLDER  read-only vfat, as something that looks at the boot partition does
@@ -31,6 +32,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -91,6 +93,8 @@ func (s *saboteur) command(f []string, to io.Writer) error {
 	case len(f) == 2 && f[0] == "read":
 		data, err := os.ReadFile(f[1])
 		return errors.Join(err, say(to, string(data)))
+	case len(f) == 4 && f[0] == "control":
+		return setControl(f[1], f[2], f[3])
 	case len(f) >= 2 && f[0] == "module":
 		return kmod.Load(strings.Join(f[1:], " "))
 	case len(f) >= 2 && f[0] == "run":
@@ -121,11 +125,41 @@ func (q quoted) Write(line []byte) (int, error) {
 	return len(line), err
 }
 
-// runProgram runs a program that a test has put onto /perm, where no file is
-// executable.
-func runProgram(path string, args []string, to io.Writer) error {
-	if err := os.Chmod(path, 0o755); err != nil {
+// setControl is VIDIOC_S_CTRL of include/uapi/linux/videodev2.h.
+func setControl(node, id, value string) error {
+	n, err := strconv.ParseUint(id, 0, 32)
+	if err != nil {
 		return err
+	}
+	v, err := strconv.ParseInt(value, 0, 32)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(node, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	control := struct {
+		id    uint32
+		value int32
+	}{uint32(n), int32(v)}
+	const set = 3<<30 | 8<<16 | 'V'<<8 | 28
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), set, uintptr(unsafe.Pointer(&control))); errno != 0 {
+		return fmt.Errorf("control %s of %s: %w", id, node, errno)
+	}
+	return nil
+}
+
+// runProgram runs a program of the image, or one that a test has put onto /perm,
+// where no file is executable.
+func runProgram(path string, args []string, to io.Writer) error {
+	if info, err := os.Stat(path); err != nil {
+		return err
+	} else if info.Mode()&0o111 == 0 {
+		if err := os.Chmod(path, 0o755); err != nil {
+			return err
+		}
 	}
 	cmd := exec.Command(path, args...)
 	out, err := cmd.StdoutPipe()

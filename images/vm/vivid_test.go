@@ -1,0 +1,250 @@
+//go:build vm
+
+package vm_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/openvideobox/videobox/images/vm"
+	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/media"
+	"github.com/openvideobox/videobox/internal/metrics"
+	"github.com/openvideobox/videobox/internal/mpegts"
+)
+
+// Controls of vivid, drivers/media/test-drivers/vivid/vivid-ctrls.c.
+const (
+	signalMode   = 0xf0f03e
+	whichTimings = 0xf0f03f // of mode selected, by their place in v4l2_dv_timings_presets
+	percentLost  = 0xf0f040
+	disconnect   = 0xf0f041
+	errorFlag    = 0xf0f042
+	noBuffers    = 0xf0f043 // the next REQBUFS
+	noQueue      = 0xf0f044 // the next QBUF is refused
+	noStart      = 0xf0f045 // the next STREAMON
+	fatalError   = 0xf0f046
+
+	asSet, selected, cycling = 0, 4, 5
+)
+
+// TestShortPCVivid is a box with an HDMI card instead of a stick: each thing that
+// can be wrong with its signal, and each of its faults, seen by one reader of the
+// stream; the EDID in it is the profile's.
+func TestShortPCVivid(t *testing.T) {
+	v := bootVictimPC(t, func(c *vm.Config) {
+		openCapture(c)
+		c.Stick = ""
+	})
+	ctx := within(t, 150*time.Second)
+	log := v.followLog(t, "capture")
+	r := v.follow(t)
+	r.mu.Lock()
+	r.keep = new(bytes.Buffer)
+	r.mu.Unlock()
+	r.until(ctx, t, "no device: the slate", isSlate)
+	v.sabotage(t, "module vivid n_devs=2 node_types=0x1,0x1 num_inputs=1,1 input_types=0x3,0x0 vid_cap_nr=0,1")
+	v.control(t, whichTimings, 0) // 640x480, which is less work than 1280x720
+	v.control(t, signalMode, selected)
+	v.isGreen(ctx, t, r, "selected: 640x480")
+	if i := v.input(ctx, t); !strings.Contains(i.Mode, "640x480 at 59.94") || i.Device != "/dev/video0" {
+		t.Errorf("%+v", i)
+	}
+	v.checkEDID(ctx, t)
+	v.signalModes(ctx, t, r)
+	v.cardFaults(ctx, t, r, log)
+	v.judge(ctx, t, r)
+	r.checkShape(t)
+}
+
+func (v victim) control(t *testing.T, id, value int) {
+	t.Helper()
+	v.sabotage(t, fmt.Sprintf("control /dev/video0 %#x %d", id, value))
+}
+
+// isGreen waits for a live picture and for a box that says that all is well.
+func (v victim) isGreen(ctx context.Context, t *testing.T, r *reader, what string) {
+	t.Helper()
+	now := time.Now().UnixNano()
+	r.until(ctx, t, what+": a live picture", func(s h264.Stamp) bool { return isLive(s) && s.Capture > now })
+	v.wait(ctx, t, what+": green", func(s metrics.Status) bool {
+		return leafOf(s, "signal").State == metrics.OK && leafOf(s, "device").State == metrics.OK
+	})
+}
+
+// checkEDID asks the kernel, by capture --list, for the EDID in it.
+func (v victim) checkEDID(ctx context.Context, t *testing.T) {
+	t.Helper()
+	said, err := v.inside(ctx, "run /user/capture --list --config /perm/event.yaml")
+	want := `EDID: profile 720p60, "videobox", prefers 1280x720 at 60 Hz, 2 blocks`
+	if err != nil || !strings.Contains(said, want) || !strings.Contains(said, "input 640x480 at 59.94 Hz\n") {
+		t.Errorf("%v: want %s in\n%s", err, want, said)
+	}
+	t.Log(said)
+}
+
+// signalModes: the slate and the page name the cause, and nothing else is wrong.
+func (v victim) signalModes(ctx context.Context, t *testing.T, r *reader) {
+	t.Helper()
+	for _, c := range []struct {
+		mode, timings int
+		cause         string
+	}{
+		{1, 0, "no cable: no HDMI cable is plugged in"},
+		{2, 0, "no lock: the HDMI input can't lock on to its signal (no horizontal lock)"},
+		{3, 0, "out of range: the HDMI input's signal is beyond what the capture device takes"},
+		{selected, 1, "unsupported: the HDMI input has 720x480 interlaced at 59.94 Hz"},
+		{cycling, 0, "no lock: the signal on the HDMI input keeps changing"},
+	} {
+		v.control(t, whichTimings, c.timings)
+		v.control(t, signalMode, c.mode)
+		r.until(ctx, t, c.cause+": the slate", isSlate)
+		s := v.wait(ctx, t, c.cause, func(s metrics.Status) bool {
+			l := leafOf(s, "signal")
+			return l.State != metrics.OK && strings.Contains(l.Cause, c.cause)
+		})
+		if l := leafOf(s, "device"); l.State != metrics.OK {
+			t.Errorf("%s: the device is %s: %s", c.cause, l.State, l.Cause)
+		}
+		v.control(t, signalMode, asSet)
+		v.isGreen(ctx, t, r, "as set")
+	}
+}
+
+// cardFaults are vivid's faults; capture's log has what is over before anybody
+// can ask.
+func (v victim) cardFaults(ctx context.Context, t *testing.T, r *reader, log *lines) {
+	t.Helper()
+	lost := v.input(ctx, t).Counts["lost"]
+	v.control(t, percentLost, 50)
+	v.await(ctx, t, "half the buffers lost", func(i input) bool { return i.State == "streaming" && i.Counts["lost"] >= lost+50 })
+	v.control(t, percentLost, 0)
+	v.control(t, errorFlag, 1)
+	v.isGreen(ctx, t, r, "one buffer with an error")
+	for _, c := range []struct {
+		controls []int
+		cause    string
+	}{
+		{[]int{fatalError}, "/dev/video0 failed: it stopped streaming: device: stream loop dequeue"},
+		{[]int{noQueue}, "/dev/video0 failed: it stopped streaming: device: stream loop queue"},
+		{[]int{noBuffers, fatalError}, "couldn't be started: device: requested buffer"},
+		{[]int{noStart, fatalError}, "couldn't be started: device: start capture frames: device: stream on"},
+		{[]int{disconnect}, "/dev/video0 is gone"},
+	} {
+		mark := log.mark()
+		before, _ := r.report()
+		for _, id := range c.controls {
+			v.control(t, id, 1)
+		}
+		log.wait(ctx, t, mark, c.cause)
+		v.isGreen(ctx, t, r, c.cause)
+		after, _ := r.report()
+		if n := after.SlateFrames - before.SlateFrames; n == 0 && len(c.controls) > 1 { // others are over in half a second
+			t.Errorf("%s: no slate", c.cause)
+		} else {
+			t.Logf("%d frames of slate", n)
+		}
+	}
+	if i := v.input(ctx, t); i.Workers != 0 {
+		t.Errorf("the worker was started %d times again", i.Workers)
+	}
+}
+
+// checkShape: every keyframe comes with the same parameter sets.
+func (r *reader) checkShape(t *testing.T) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := &shapes{seen: map[string]int{}}
+	_ = mpegts.Demux(bytes.NewReader(r.keep.Bytes()), s)
+	if len(s.seen) != 1 {
+		t.Errorf("the stream had %d shapes (parameter sets): %v", len(s.seen), s.seen)
+	}
+}
+
+type shapes struct{ seen map[string]int }
+
+func (s *shapes) Video(u media.Unit) {
+	if u.Key {
+		sps, pps := h264.ParameterSets(u.Data)
+		s.seen[fmt.Sprintf("%x %x", sps, pps)]++
+	}
+}
+
+func (s *shapes) Audio(media.Unit) {}
+
+// lines are what a program of the box has written to its log.
+type lines struct {
+	mu   sync.Mutex
+	all  []string
+	more chan struct{} // of capacity 1
+}
+
+// followLog gets them as they come.
+func (b box) followLog(t *testing.T, program string) *lines {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.Addr(80)+"/log?path=/user/"+program+"&stream=stderr", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth(vm.User, "secret")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, done := &lines{more: make(chan struct{}, 1)}, make(chan struct{})
+	go func() {
+		defer close(done)
+		defer resp.Body.Close()
+		for sc := bufio.NewScanner(resp.Body); sc.Scan(); {
+			l.mu.Lock()
+			l.all = append(l.all, sc.Text())
+			l.mu.Unlock()
+			select {
+			case l.more <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		if t.Failed() {
+			t.Logf("%s's log:\n%s", program, strings.Join(l.all, "\n"))
+		}
+	})
+	return l
+}
+
+// mark is where the log ends now.
+func (l *lines) mark() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.all)
+}
+
+// wait waits for a text behind a mark.
+func (l *lines) wait(ctx context.Context, t *testing.T, mark int, text string) {
+	t.Helper()
+	for {
+		l.mu.Lock()
+		all := strings.Join(l.all[mark:], "\n")
+		l.mu.Unlock()
+		if strings.Contains(all, text) {
+			return
+		}
+		select {
+		case <-l.more:
+		case <-ctx.Done():
+			t.Fatalf("the log doesn't say %q:\n%s", text, all)
+		}
+	}
+}
