@@ -31,9 +31,9 @@ func toInit(socket string) http.Handler {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", "init"
 			r.Out.Header.Del("Authorization")
 		},
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		Transport: settled{&http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		}},
+		}}, systemCard},
 		FlushInterval: -1, // a restart answers before it happens
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, "The system does not answer; only a videobox image has one: "+err.Error(), http.StatusBadGateway)

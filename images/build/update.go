@@ -16,8 +16,9 @@ import (
 // updateCmd is `gok update` of one box: root, boot partition and kernel, as they
 // are built here, unsigned and without a trial. Many boxes are images/fleet's.
 type updateCmd struct {
-	URL      string `arg:"" placeholder:"http://USER@BOX/" help:"The box, with the event's user, and its password unless VIDEOBOX_PASSWORD has it."`
-	Password string `env:"VIDEOBOX_PASSWORD" hidden:""`
+	URL      string   `arg:"" placeholder:"http://USER@BOX/" help:"The box, with the event's user, and its password unless VIDEOBOX_PASSWORD has it."`
+	Password string   `env:"VIDEOBOX_PASSWORD" hidden:""`
+	With     []string `placeholder:"FOLDER" help:"A program of this repository that the box also gets: for tests."`
 }
 
 // Help says when to use it.
@@ -37,7 +38,7 @@ func (c updateCmd) Run(ctx context.Context, i instance) error {
 	}
 	i, err = i.changed("update", v, func(all map[string]any) error {
 		all["InternalCompatibilityFlags"] = map[string]any{"Update": to}
-		return nil
+		return addPrograms(all, c.With)
 	})
 	if err != nil {
 		return err

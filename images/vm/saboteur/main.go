@@ -15,6 +15,7 @@
 //	module NAME [PARAMETER=VALUE …]   loads a kernel module
 //	run FILE [ARGUMENT …]             runs a program, as root; what it says comes as lines behind "| "
 //	mount DEVICE FOLDER, umount FOLDER  read-only vfat, as something that looks at the boot partition does
+//	hold FILE                         opens it and never closes it
 package main
 
 import (
@@ -101,6 +102,9 @@ func (s *saboteur) command(f []string, to io.Writer) error {
 		return runProgram(f[1], f[2:], to)
 	case len(f) == 3 && f[0] == "mount":
 		return errors.Join(os.MkdirAll(f[2], 0o755), unix.Mount(f[1], f[2], "vfat", unix.MS_RDONLY, ""))
+	case len(f) == 2 && f[0] == "hold":
+		_, err := unix.Open(f[1], unix.O_RDONLY|unix.O_CLOEXEC, 0) // an *os.File would be collected
+		return err
 	case len(f) == 2 && f[0] == "umount":
 		return unix.Unmount(f[1], 0)
 	}
