@@ -178,6 +178,8 @@ func (f *fakeDisks) Disks() []disk.Disk {
 	return []disk.Disk{d, {Name: "sdb", Bytes: 8e9, State: disk.Foreign, Text: "something else is on it"}}
 }
 
+func (f *fakeDisks) Lost() string { return "" }
+
 func (f *fakeDisks) Take(name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

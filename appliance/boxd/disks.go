@@ -11,6 +11,7 @@ import (
 // diskKeeper is what the page does with disks: see disk.Keeper.
 type diskKeeper interface {
 	Disks() []disk.Disk
+	Lost() string
 	Take(name string) error
 }
 

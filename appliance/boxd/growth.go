@@ -106,6 +106,9 @@ func recorderGrowing(s *scene) metrics.Finding {
 	if said.State == metrics.Degraded || said.State == metrics.Failed { // it goes on, and something is lost or broken
 		f.State, f.Cause = said.State, said.Cause
 	}
+	if f.State == metrics.OK && s.lostDisk != "" {
+		f.State, f.Cause = metrics.Degraded, "the disk for recordings ("+s.lostDisk+") is gone, recordings go to the box's card: "+f.Value
+	}
 	if why := s.follows(); f.State == metrics.Failed && (why != "" || s.excused) {
 		f.State = metrics.Degraded
 	}

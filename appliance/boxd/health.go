@@ -20,7 +20,8 @@ type scene struct {
 	capture, record                      peers.Peer
 	stream                               streamDetail
 	files                                fileGrowth
-	excused                              bool // the recorder, a moment ago, by another leaf's fault
+	lostDisk                             string // that recordings went to
+	excused                              bool   // the recorder, a moment ago, by another leaf's fault
 	disk                                 metrics.Finding
 	clock, temperature, voltage, network metrics.Finding
 	update                               metrics.Finding
@@ -91,6 +92,9 @@ func (h *health) see() scene {
 		files: h.files.look(time.Now()),
 	}
 	v.disk = h.space(v.record)
+	if s.disks != nil {
+		v.lostDisk = s.disks.Lost()
+	}
 	v.clock = judgeClock(v.stream)
 	if s.life != nil {
 		if t := s.life.time.Status(); t != nil {

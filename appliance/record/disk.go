@@ -39,11 +39,15 @@ func mounted(dir string) bool {
 	return ok && also && a.Dev != b.Dev
 }
 
+// placeInterval is how often it is looked: what a box's buffered port repeats is
+// all the time there is to move without a gap.
+const placeInterval = 250 * time.Millisecond
+
 // watchDisk ends when recordings would go elsewhere by now.
 func watchDisk(ctx context.Context, clk clock.Clock, disk, dir string) error {
 	began := place(disk, dir)
 	for {
-		if err := clock.Sleep(ctx, clk, time.Second); err != nil {
+		if err := clock.Sleep(ctx, clk, placeInterval); err != nil {
 			return err
 		}
 		if place(disk, dir) != began {

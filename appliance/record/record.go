@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/openvideobox/videobox/appliance/internal/peers"
@@ -49,6 +51,7 @@ type recorder struct {
 	card     *metrics.LeafState
 	capture  *peers.Peers
 	trouble  diskErrors
+	where    *whereabouts // nil where recordings never move
 
 	connected bool // at least once
 	written   uint64
@@ -69,6 +72,10 @@ func record(ctx context.Context, o options) error {
 	o.recording.OnFrame = func(s h264.Stamp) {
 		r.in.Frame(s.Capture)
 		r.file.Frame(s.Capture)
+	}
+	if o.diskAt != "" {
+		r.where = &whereabouts{file: filepath.Join(filepath.Dir(o.diskAt), "recorded.json")}
+		o.recording.Elsewhere = r.where.before(o.recording.Dir, o.diskAt)
 	}
 	var err error
 	if r.rec, err = recording.New(o.recording); err != nil {
@@ -144,6 +151,11 @@ func (r *recorder) watch(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		r.update(r.rec.Status())
+		if r.where != nil {
+			if err := r.where.note(r.rec); err != nil {
+				slog.Warn("where recordings are is not noted", "error", err)
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -54,7 +54,9 @@ type cutter struct {
 	afterGap bool // the file in hand starts with this gap
 	skip     int  // packets left to skip
 	joined   time.Time
-	tail     *tail // file of an earlier run that may go on
+
+	elsewhere *Elsewhere // until the first file begins
+	tail      *tail      // file of an earlier run that may go on
 
 	mu       sync.Mutex // for what others read and set
 	tally    tally
@@ -83,7 +85,7 @@ type tally struct {
 }
 
 func newCutter(cfg Config, q *queue, w *writer) *cutter {
-	c := &cutter{cfg: cfg, queue: q, writer: w}
+	c := &cutter{cfg: cfg, queue: q, writer: w, elsewhere: cfg.Elsewhere}
 	c.tally.started = time.Now()
 	c.group = newGrouper(c.take)
 	return c
@@ -154,7 +156,7 @@ func (c *cutter) take(g *group) {
 	switch c.mode {
 	case waiting:
 		if g.key {
-			c.begin(g, nil)
+			c.resumeAt(g)
 		}
 	case writing:
 		c.continueOrCut(g)
@@ -221,20 +223,31 @@ func (c *cutter) dropOrResume(g *group) {
 	c.mu.Unlock()
 }
 
-// resumeAt begins a file after a gap.
-func (c *cutter) resumeAt(g *group) {
-	gap := between(c.gapFrom, g.mark(time.Now()), c.gapCause)
-	c.cfg.Log.Warn("recording: gap ends", "name", c.cfg.Name, "seconds", gap.End.Sub(gap.Start).Seconds(), "cause", gap.Cause)
-	c.mu.Lock()
-	c.tally.lastGap, c.tally.gapSeen = &gap, time.Now()
-	c.mu.Unlock()
-	c.begin(g, &gap)
+// resumeAt begins a file after a gap, if there is one, and says whether anything
+// is lost.
+func (c *cutter) resumeAt(g *group) (lost bool) {
+	if !c.playable() {
+		return false
+	}
+	gaps, lost := c.gapsBefore(g.mark(time.Now()))
+	if lost {
+		gap := gaps[len(gaps)-1]
+		c.cfg.Log.Warn("recording: gap ends", "name", c.cfg.Name, "seconds", gap.End.Sub(gap.Start).Seconds(), "cause", gap.Cause)
+		c.mu.Lock()
+		c.tally.lastGap, c.tally.gapSeen = &gap, time.Now()
+		c.mu.Unlock()
+	}
+	c.begin(g, gaps)
+	return lost
 }
 
+// playable says whether there are tables to start a file with.
+func (c *cutter) playable() bool { return len(c.group.pat) > 0 && len(c.group.pmt) > 0 }
+
 // begin ends the file in hand and starts one with this keyframe.
-func (c *cutter) begin(g *group, gap *Gap) {
-	if len(c.group.pat) == 0 || len(c.group.pmt) == 0 {
-		return // nobody could play it
+func (c *cutter) begin(g *group, gaps []Gap) {
+	if !c.playable() {
+		return
 	}
 	if !c.send() {
 		c.dropOrResume(g)
@@ -244,12 +257,12 @@ func (c *cutter) begin(g *group, gap *Gap) {
 	c.end()
 	c.begun = time.Now()
 	c.facts = facts{last: c.pos.mark}
-	if gap != nil {
-		c.facts = facts{gaps: []Gap{*gap}}
+	if len(gaps) > 0 {
+		c.facts = facts{gaps: gaps}
 	} else {
 		c.facts.content = before.next(g.mark(c.begun).time)
 	}
-	c.afterGap = gap != nil
+	c.afterGap = len(gaps) > 0
 	if !c.pos.known() {
 		c.pos.mark = g.mark(c.begun)
 		c.pos.whole = c.pos.mark

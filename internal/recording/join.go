@@ -22,15 +22,16 @@ func (c *cutter) join(g *group) {
 	case !g.picture:
 	case !c.pos.known():
 		if g.key {
-			c.begin(g, nil)
+			c.resumeAt(g)
 		}
 	case string(g.start()) == string(c.pos.start[:]):
 		c.found(g)
 	case g.key && c.past(g):
-		c.mu.Lock()
-		c.tally.gaps++
-		c.mu.Unlock()
-		c.resumeAt(g)
+		if c.resumeAt(g) {
+			c.mu.Lock()
+			c.tally.gaps++
+			c.mu.Unlock()
+		}
 	}
 }
 
@@ -57,6 +58,7 @@ func (c *cutter) found(g *group) {
 		c.sent, c.tail = c.facts, nil
 		c.begun = time.Now()
 	}
+	c.elsewhere = nil
 	c.skip = c.pos.packets
 	c.setMode(skipping)
 	rest := *g

@@ -58,6 +58,9 @@ type Config struct {
 	ReadBack bool
 	BootTime func() int64 // ns since the host's start; nil: CLOCK_BOOTTIME
 
+	// Elsewhere is where the stream was recorded until now, if not here.
+	Elsewhere *Elsewhere
+
 	// OnFrame, when set, hears of every frame that is recorded and carries a
 	// stamp, in Write's goroutine.
 	OnFrame func(h264.Stamp)

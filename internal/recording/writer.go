@@ -64,6 +64,7 @@ type writerState struct {
 	bytes   uint64    // written in this run
 	lost    uint64    // taken from the queue but not written
 	flushed time.Time // when the last flush had ended
+	durable mark      // the last whole frame on the disk then
 	busy    time.Time // when the operation in hand began; zero when idle
 	rate    float64   // bytes a second
 	free    uint64
@@ -302,7 +303,7 @@ func (w *writer) flush() {
 	}
 	w.dirty = false
 	w.mu.Lock()
-	w.state.flushed = time.Now()
+	w.state.flushed, w.state.durable = time.Now(), w.last
 	w.mu.Unlock()
 }
 

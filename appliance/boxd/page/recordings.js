@@ -26,11 +26,15 @@ function say(text) {
   silence = setTimeout(() => { $("answer").hidden = true; }, 15000);
 }
 
+function inWords(e) {
+  return e.name === "TimeoutError" || e instanceof TypeError ? "The box does not answer." : e.message;
+}
+
 async function attempt(work) {
   try {
     await work();
   } catch (e) {
-    say(e.name === "TimeoutError" || e instanceof TypeError ? "The box does not answer." : e.message);
+    say(inWords(e));
   }
 }
 
@@ -47,7 +51,7 @@ async function recordSwitch() {
     showSwitch(await (await ask("/api/recording")).json());
   } catch (e) {
     $("record").disabled = true;
-    put($("said"), e.message);
+    put($("said"), inWords(e));
   }
 }
 

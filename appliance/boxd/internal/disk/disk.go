@@ -29,7 +29,7 @@ const (
 	// Dir is where it is mounted.
 	Dir = "/run/videobox/disk"
 
-	every = 2 * time.Second // between looks
+	every = time.Second // between looks
 	// minBytes is the smallest disk that is worth it: an hour and a half.
 	minBytes = 4 << 30
 )
@@ -67,6 +67,7 @@ type Keeper struct {
 
 	mu    sync.Mutex
 	disks []Disk
+	lost  string // a disk that is gone, for people
 }
 
 // host is the part of the system that tests replace.
@@ -90,7 +91,15 @@ func (k *Keeper) Disks() []Disk {
 	return slices.Clone(k.disks)
 }
 
-// Run looks every two seconds until the context ends. The disk stays mounted.
+// Lost is the disk that was pulled out, or died, while recordings went there; ""
+// once one is mounted again.
+func (k *Keeper) Lost() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.lost
+}
+
+// Run looks every second until the context ends. The disk stays mounted.
 func (k *Keeper) Run(ctx context.Context) error {
 	for {
 		k.look()
@@ -110,6 +119,7 @@ func (k *Keeper) look() {
 		if err := k.host.unmount(k.dir); err != nil {
 			k.log.Error("unmount", "dir", k.dir, "error", err)
 		}
+		k.setLost(k.mounted)
 		k.mounted = ""
 	}
 	disks := []Disk{}
@@ -119,6 +129,12 @@ func (k *Keeper) look() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.disks = disks
+}
+
+func (k *Keeper) setLost(name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lost = name
 }
 
 // settle mounts what is to be mounted, and says what became of it.
@@ -145,6 +161,7 @@ func (k *Keeper) mount(f finding) error {
 	}
 	k.log.Info("recordings go to a disk of their own", "disk", f.node, "bytes", f.Bytes)
 	k.mounted = f.node
+	k.setLost("")
 	if err := k.grow(f); err != nil {
 		k.log.Warn("the disk's file system does not grow", "disk", f.node, "error", err)
 	}

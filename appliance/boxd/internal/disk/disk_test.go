@@ -163,6 +163,9 @@ func TestADiskComesAndGoes(t *testing.T) {
 	if b.grown != 64*gb/4096 {
 		t.Errorf("grown to %d blocks", b.grown)
 	}
+	if k.Lost() != "" {
+		t.Errorf("there is a disk, and %s counts as lost", k.Lost())
+	}
 	b.unplug("nvme0n1")
 	b.mountErr = unix.EUCLEAN
 	k.look()
@@ -170,6 +173,13 @@ func TestADiskComesAndGoes(t *testing.T) {
 	k.look()
 	if d := k.Disks(); len(d) != 1 || d[0].State != Failed || !strings.Contains(d[0].Text, "fsck") {
 		t.Errorf("one that can't be mounted: %+v", d)
+	}
+	if k.Lost() != "nvme0n1" {
+		t.Errorf("lost: %q, want nvme0n1", k.Lost())
+	}
+	b.mountErr = nil
+	if k.look(); k.Lost() != "" {
+		t.Errorf("lost: %q, though another one took its place", k.Lost())
 	}
 }
 
