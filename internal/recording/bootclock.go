@@ -59,22 +59,20 @@ func (e *Entry) shift(d time.Duration) {
 	}
 }
 
-// noteBootClock writes down, when a file of unknown time begins, what will tell
-// its time later, should the recorder be killed before it ends.
-func (x *indexer) noteBootClock(file string, offset int64) {
-	if err := x.append(Entry{File: file, BootClock: offset}); err != nil {
-		x.cfg.Log.Warn("recording: the file's clock is not noted", "file", file, "error", err)
+// noteBeginning writes down, when a file begins, what it does not tell itself: the
+// gaps before it, and if its time is unknown, what will tell that later. The
+// recorder may be killed before the file ends.
+func (x *indexer) noteBeginning(e Entry) {
+	if err := x.append(e); err != nil {
+		x.cfg.Log.Warn("recording: the file's beginning is not noted", "file", e.File, "error", err)
 	}
 }
 
-// bootClockOf finds what was noted of a file.
-func (x *indexer) bootClockOf(file string) int64 {
-	if !unsyncedName(file) {
-		return 0
-	}
+// notedOf is what was noted at a file's beginning.
+func (x *indexer) notedOf(file string) Entry {
 	indexed, err := loadIndex(x.cfg.FS, filepath.Clean(x.dir), x.cfg.Name)
-	if err != nil {
-		return 0
+	if err != nil || indexed[file].Bytes > 0 {
+		return Entry{BootClock: indexed[file].BootClock}
 	}
-	return indexed[file].BootClock
+	return indexed[file]
 }

@@ -47,7 +47,7 @@ func newIndexer(cfg Config, dir string) *indexer {
 type job struct {
 	entry  Entry
 	offset int64
-	began  bool // the file has only begun
+	began  bool // the file has only begun; the entry says what it doesn't tell itself
 }
 
 // add takes a closed file; without a checksum its facts are read from it.
@@ -97,7 +97,7 @@ func (x *indexer) drain() {
 func (x *indexer) do(j job) {
 	switch {
 	case j.began:
-		x.noteBootClock(j.entry.File, j.offset)
+		x.noteBeginning(j.entry)
 	case j.offset != 0:
 		if err := x.correct(j.offset); err != nil {
 			x.cfg.Log.Error("recording: times are not corrected", "error", err)
@@ -139,14 +139,16 @@ var errStopped = errors.New("stopped")
 func (x *indexer) one(e Entry) error {
 	if e.SHA256 == "" {
 		before := e.Gaps
+		noted := x.notedOf(e.File)
+		if len(before) == 0 {
+			before = noted.Gaps
+		}
 		var err error
 		if e, err = scanFile(x.cfg.FS, x.dir, e.File, x.stop); err != nil {
 			return err
 		}
 		e.Gaps = append(before, e.Gaps...)
-	}
-	if e.BootClock == 0 {
-		e.BootClock = x.bootClockOf(e.File)
+		e.BootClock = noted.BootClock
 	}
 	return x.append(e)
 }

@@ -70,7 +70,7 @@ func repair(fsys FS, dir, name string, log *slog.Logger) (leftovers, error) {
 	e, ok := indexed[last.name]
 	t.indexed = ok && e.Bytes == size
 	for _, g := range e.Gaps {
-		if !g.End.After(e.Start) {
+		if e.Bytes == 0 || !g.End.After(e.Start) { // noted at its beginning, or before it
 			t.gaps = append(t.gaps, g)
 		}
 	}

@@ -3,6 +3,7 @@ package recording
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/openvideobox/videobox/internal/mpegts"
 )
@@ -31,4 +32,38 @@ func TestStoppedWithinAPicture(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGapsOutliveAPowerCut: what was missing before a file is known even if the
+// file never ended.
+func TestGapsOutliveAPowerCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s := newMemFS(), newStreamer()
+		r := open(t, testConfig(m))
+		feed(t, r, s.seconds(2))
+		closeIt(t, r)
+		for range 2 { // the second finds a file that was cut off, too
+			s.frame += 50
+			r = open(t, testConfig(m))
+			feed(t, r, s.seconds(3))
+			time.Sleep(2 * DefaultFlush)
+			cut := m.copy()
+			closeIt(t, r)
+			m = cut
+		}
+		r = open(t, testConfig(m))
+		s.frame += 50
+		feed(t, r, s.seconds(2))
+		closeIt(t, r)
+		entries := list(t, m)
+		if len(entries) != 4 {
+			t.Fatalf("%d files", len(entries))
+		}
+		for i, e := range entries[1:] {
+			before := entries[i].EndFrame
+			if len(e.Gaps) != 1 || e.Gaps[0].FirstFrame != before+1 || e.Gaps[0].LastFrame != e.StartFrame-1 || e.Gaps[0].Cause != "the recorder was not running" {
+				t.Errorf("%s from frame %d, after %d: %+v", e.File, e.StartFrame, before, e.Gaps)
+			}
+		}
+	})
 }

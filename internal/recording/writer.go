@@ -217,10 +217,12 @@ func (w *writer) open(o *opening) {
 // time does the same for runs before it.
 func (w *writer) noteClock(o *opening) {
 	w.boot = o.boot
+	if (o.boot != 0 || len(o.gaps) > 0) && !o.extend {
+		w.index.send(job{entry: Entry{File: w.name, BootClock: o.boot, Gaps: o.gaps}, began: true})
+	}
 	switch {
 	case o.boot != 0:
 		w.unclear = true
-		w.index.send(job{entry: Entry{File: w.name}, offset: o.boot, began: true})
 	case o.right != 0 && (w.unclear || !w.corrected):
 		w.unclear, w.corrected = false, true
 		w.index.send(job{offset: o.right})
