@@ -151,6 +151,7 @@ func TestShortCard(t *testing.T) {
 	}, nil)
 	growCuts(t, card, r.log, 40, true)
 	r.recordCuts(t, 60, false)
+	r.damaged(t)
 	r.bootCuts(t, shortBoots)
 }
 

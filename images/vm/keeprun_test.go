@@ -15,7 +15,8 @@ type keptRun struct {
 	Card, Log string
 	Sizes     []keptMoment
 	Frames    []keptMoment
-	TS        []byte
+	Stream    []byte
+	End       int
 	GoOn      uint64
 }
 
@@ -57,7 +58,7 @@ func recordOnce(t *testing.T, record func(dir string) *recorded) *recorded {
 }
 
 func (r *recorded) kept() keptRun {
-	k := keptRun{Card: r.card, Log: r.log, TS: r.ts, GoOn: r.goOn}
+	k := keptRun{Card: r.card, Log: r.log, Stream: r.stream, End: r.end, GoOn: r.goOn}
 	for _, s := range r.sizes {
 		k.Sizes = append(k.Sizes, keptMoment{s.at, uint64(s.bytes)})
 	}
@@ -68,7 +69,7 @@ func (r *recorded) kept() keptRun {
 }
 
 func (k keptRun) run() *recorded {
-	r := &recorded{card: k.Card, log: k.Log, ts: k.TS, goOn: k.GoOn}
+	r := &recorded{card: k.Card, log: k.Log, stream: k.Stream, end: k.End, goOn: k.GoOn}
 	for _, m := range k.Sizes {
 		r.sizes = append(r.sizes, logSize{m.At, int64(m.Value)})
 	}

@@ -3,6 +3,7 @@
 package vm_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func (r *recorded) lookAt(ctx context.Context, dir string, deep bool, o *outcome
 	if err != nil {
 		return err
 	}
-	if _, err := rec.Write(r.ts); err != nil {
+	if _, err := rec.Write(r.stream[r.end:]); err != nil {
 		return err
 	}
 	if err := rec.Close(); err != nil {
@@ -63,6 +64,9 @@ func (r *recorded) lookAt(ctx context.Context, dir string, deep bool, o *outcome
 	wentOn := false
 	for _, e := range entries {
 		last, err := checkFile(ctx, filepath.Join(dir, e.File), e, deep)
+		if err == nil && last >= r.frames[0].frame {
+			err = r.wasSent(filepath.Join(dir, e.File))
+		}
 		if err != nil {
 			return fmt.Errorf("%s, %d bytes: %w", e.File, e.Bytes, err)
 		}
@@ -75,6 +79,29 @@ func (r *recorded) lookAt(ctx context.Context, dir string, deep bool, o *outcome
 	}
 	if !wentOn {
 		return errors.New("recording did not go on in a new file")
+	}
+	return nil
+}
+
+// wasSent compares a file with the stream, byte for byte, from where the reader of
+// the stream began to listen.
+func (r *recorded) wasSent(file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	const sample = 16 * mpegts.PacketSize
+	sent := r.stream
+	if at := bytes.Index(sent, data[:min(sample, len(data))]); at >= 0 {
+		sent = sent[at:]
+	} else if at := bytes.Index(data, sent[:sample]); at >= 0 {
+		data = data[at:]
+	} else {
+		return errors.New("nothing of it was sent")
+	}
+	n := min(len(sent), len(data))
+	if !bytes.Equal(sent[:n], data[:n]) {
+		return fmt.Errorf("it is not what was sent, in %d bytes", n)
 	}
 	return nil
 }

@@ -48,7 +48,8 @@ type recorded struct {
 	card, log string
 	sizes     []logSize
 	frames    []seenFrame
-	ts        []byte // the stream's end, from goOn on: what a box records after its next start
+	stream    []byte // as a reader got it
+	end       int    // where its end begins: what a box records after its next start
 	goOn      uint64 // the first frame of it
 	full      uint64 // the last frame that the disk had room for; 0: all
 
@@ -72,13 +73,11 @@ func (r *recorded) Video(u media.Unit) {
 	}
 }
 
-// Write keeps the stream's end.
+// Write keeps the stream.
 func (r *recorded) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.keeping {
-		r.ts = append(r.ts, p...)
-	}
+	r.stream = append(r.stream, p...)
 	return len(p), nil
 }
 
@@ -91,7 +90,7 @@ func (r *recorded) keptEnough() bool {
 func (r *recorded) keep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.keeping = true
+	r.keeping, r.end = true, len(r.stream)
 }
 
 // Audio is of no interest.
@@ -271,6 +270,9 @@ func (r *recorded) oneCut(t *testing.T, c *cuts, at int, seed uint64, torn bool,
 		want = min(want, r.full)
 	}
 	now := r.newest(cut)
+	if r.full > 0 {
+		now = min(now, r.full)
+	}
 	loss := (float64(now) - float64(o.last)) / frameRate
 	if o.last < want {
 		return loss, fmt.Errorf("the last of %d files ends with frame %d, %.1f s before the cut; the machine had stood still for %v; the disk flushed %.2f s before it", o.files, o.last, loss, stall, r.flushes(c.log, at))
@@ -291,6 +293,7 @@ func TestDrillRecordCut(t *testing.T) {
 	t.Run("1000", func(t *testing.T) { r.recordCuts(t, 1000, false) })
 	t.Run("torn index", func(t *testing.T) { r.recordCuts(t, 200, true) })
 	t.Run("check finds a disk that never flushes", r.withoutFlushes)
+	t.Run("check finds a damaged file", r.damaged)
 	t.Run("booted", func(t *testing.T) { r.bootCuts(t, 20) })
 }
 
@@ -310,6 +313,39 @@ func (r *recorded) withoutFlushes(t *testing.T) {
 	t.Logf("%d faults found in 20 cuts", faults)
 	if faults < 18 {
 		t.Errorf("%d faults found in 20 cuts", faults)
+	}
+}
+
+// damaged flips one bit in the middle of what was recorded.
+func (r *recorded) damaged(t *testing.T) {
+	c := r.cuts(t, false)
+	_, to := r.span(t, c.log)
+	name := c.cut(t, to, 0)
+	if _, err := repairPerm(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	err := mountedAt(name, 0, func(dir string) error {
+		files, err := filepath.Glob(filepath.Join(dir, "recordings", "*", "*.ts"))
+		if err != nil || len(files) == 0 {
+			return fmt.Errorf("%d files, %w", len(files), err)
+		}
+		data, err := os.ReadFile(files[0])
+		if err != nil {
+			return err
+		}
+		data[len(data)/2] ^= 1
+		if err := os.WriteFile(files[0], data, 0o644); err != nil {
+			return err
+		}
+		_, err = r.look(t.Context(), dir, false)
+		t.Logf("found: %v", err)
+		if err == nil {
+			t.Error("a flipped bit is not found")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
