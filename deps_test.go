@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"internal/event":     {},
 	"internal/run":       {"internal/metrics"},
 	"internal/metrics":   {"internal/run"},
-	"internal/bundle":    {},
+	"internal/bundle":    {"internal/bundle"},
 	"internal/fat":       {},
 	"internal/notices":   {},
 	"internal/demo":      {"internal/event", "internal/run", "internal/metrics"},

@@ -7,19 +7,16 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
+	"time"
 )
 
-// fakeInit answers what init's page would, and remembers who asked for what.
-type fakeInit struct {
-	mu   sync.Mutex
-	seen []string
-}
+// fakeInit answers what init's page would, and tells who asked for what.
+type fakeInit struct{ came chan string }
 
 func startInit(t *testing.T) *fakeInit {
 	t.Helper()
-	f := &fakeInit{}
+	f := &fakeInit{make(chan string, 1000)}
 	old := initSocket
 	initSocket = filepath.Join(t.TempDir(), "init.sock")
 	l, err := net.Listen("unix", initSocket)
@@ -33,9 +30,7 @@ func startInit(t *testing.T) *fakeInit {
 }
 
 func (f *fakeInit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	f.seen = append(f.seen, r.Method+" "+r.URL.Path)
-	f.mu.Unlock()
+	f.came <- r.Method + " " + r.URL.Path
 	n, _ := io.Copy(io.Discard, r.Body)
 	switch {
 	case r.URL.Path == "/":
@@ -48,12 +43,20 @@ func (f *fakeInit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// asked is what init was asked since the last time.
-func (f *fakeInit) asked() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	seen := f.seen
-	f.seen = nil
+// asked is what init was asked since the last time; with wait, at least one.
+func (f *fakeInit) asked(t *testing.T, wait bool) (seen []string) {
+	t.Helper()
+	if wait {
+		select {
+		case s := <-f.came:
+			seen = append(seen, s)
+		case <-time.After(10 * time.Second):
+			t.Fatal("nothing came to init")
+		}
+	}
+	for len(f.came) > 0 {
+		seen = append(seen, <-f.came)
+	}
 	return seen
 }
 
@@ -96,8 +99,9 @@ func TestNothingElseOfInit(t *testing.T) {
 	} {
 		for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
 			for _, password := range []string{testPassword, "wrong", ""} {
-				code, seen := ask(method, path, password), f.asked()
 				may := passes[method+" "+path]
+				code := ask(method, path, password)
+				seen := f.asked(t, may && code == http.StatusOK)
 				switch {
 				case may && password == testPassword:
 					if code != http.StatusOK || len(seen) != 1 || seen[0] != method+" "+path {
@@ -128,7 +132,7 @@ func TestGokUpdates(t *testing.T) {
 		{"PUT", "/update/boot", "\x00", "d202ef8d"},
 		{"PUT", "/update/mbr", "\x00", "d202ef8d"},
 		{"POST", "/update/switch", "", ""},
-		{"POST", "/reboot?kexec=off", "", ""},
+		{"POST", "/reboot?kexec=off", "", "Rebooting...\n"},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), c.method, web.URL+c.path, strings.NewReader(c.body))
 		if err != nil {
@@ -143,7 +147,7 @@ func TestGokUpdates(t *testing.T) {
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		path, _, _ := strings.Cut(c.path, "?")
-		if seen := f.asked(); resp.StatusCode != 200 || string(body) != c.answer || len(seen) != 1 || seen[0] != c.method+" "+path {
+		if seen := f.asked(t, true); resp.StatusCode != 200 || string(body) != c.answer || len(seen) != 1 || seen[0] != c.method+" "+path {
 			t.Errorf("%s: %d %q; init was asked %q", c.path, resp.StatusCode, body, seen)
 		}
 	}
@@ -173,12 +177,12 @@ func TestGokStatus(t *testing.T) {
 	if code, body := ask("application/json", testPassword); code != 200 || body != `{"BuildTimestamp":"2027-01-30T10:00:00Z","EEPROM":{"PieepromSHA256":"abc"}}`+"\n" {
 		t.Errorf("gok: %d %q", code, body)
 	}
-	f.asked()
-	if code, _ := ask("application/json", ""); code != http.StatusUnauthorized || len(f.asked()) > 0 {
+	f.asked(t, true)
+	if code, _ := ask("application/json", ""); code != http.StatusUnauthorized || len(f.asked(t, false)) > 0 {
 		t.Errorf("without credentials: %d", code)
 	}
 	for _, accept := range []string{"", "*/*", "text/html,application/xhtml+xml"} {
-		if code, body := ask(accept, ""); code != 200 || !strings.Contains(body, "<html") || len(f.asked()) > 0 {
+		if code, body := ask(accept, ""); code != 200 || !strings.Contains(body, "<html") || len(f.asked(t, false)) > 0 {
 			t.Errorf("a browser (%q): %d %.80q", accept, code, body)
 		}
 	}

@@ -18,7 +18,7 @@ const (
 	trialTries = 300 // 10 min
 	awayTries  = 150 // 5 min without an answer
 	stillTries = 30  // 1 min in which a trial was to begin
-	sameTries  = 5   // uploads that break off without a byte more
+	sameTries  = 45  // uploads without a byte more: a box may be at one that broke off for 30 s
 )
 
 // look asks a box what it runs, and decides whether it gets the bundle. What it

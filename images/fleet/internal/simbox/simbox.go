@@ -27,8 +27,8 @@ import (
 
 // How long a trial takes, in the test's time.
 const (
-	Restart = 20 * time.Second // for which it is away, at the start and when it goes back
-	Judging = 60 * time.Second // before it commits
+	Restart = 6 * time.Second  // for which it is away, at the start and when it goes back
+	Judging = 10 * time.Second // before it commits
 )
 
 // Faults are what a test has a box do.
@@ -138,6 +138,10 @@ func (b *Box) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(b.status())
 		return
 	}
+	b.behindCredentials(w, r)
+}
+
+func (b *Box) behindCredentials(w http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
 	if subtle.ConstantTimeCompare([]byte(user+"\x00"+password), []byte(b.User+"\x00"+b.Password)) != 1 {
 		w.Header().Set("WWW-Authenticate", `Basic realm="videobox"`)
@@ -155,9 +159,27 @@ func (b *Box) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.mu.Lock()
 		b.forget()
 		b.mu.Unlock()
+	case "PUT /api/busy":
+		b.mark(w, r)
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// mark takes the room's mark.
+func (b *Box) mark(w http.ResponseWriter, r *http.Request) {
+	var m struct {
+		Busy   bool   `json:"busy"`
+		Reason string `json:"reason"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+		refuse(w, http.StatusBadRequest, "%v", err)
+		return
+	}
+	if !m.Busy {
+		m.Reason = ""
+	}
+	b.SetBusy(m.Reason)
 }
 
 // hangUp breaks the connection.
@@ -206,9 +228,6 @@ func (b *Box) put(w http.ResponseWriter, r *http.Request) {
 	offset, err := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
 	b.mu.Lock()
 	b.puts++
-	if err == nil && offset == 0 && b.trial == 0 {
-		b.forget()
-	}
 	have, trial := b.got, b.trial
 	b.mu.Unlock()
 	switch {
@@ -218,13 +237,13 @@ func (b *Box) put(w http.ResponseWriter, r *http.Request) {
 	case trial != 0:
 		refuse(w, http.StatusConflict, "an update is on trial")
 		return
-	case offset != have:
+	case offset != 0 && offset != have:
 		refuse(w, http.StatusConflict, "offset %d; %d bytes were received", offset, have)
 		return
 	}
-	if offset == 0 {
-		if code, err := b.begun(r); err != nil {
-			refuse(w, code, "%v", err)
+	if offset == 0 { // what a bundle over another can't be, leaves that one
+		if err := b.begun(r); err != nil {
+			refuse(w, codeOf(err), "%v", err)
 			return
 		}
 	}
@@ -233,26 +252,41 @@ func (b *Box) put(w http.ResponseWriter, r *http.Request) {
 	b.mu.Unlock()
 	to, err := head.Read(r.Body, at, b.take)
 	switch {
-	case errors.Is(err, errDies), errors.Is(err, bundle.ErrTruncated):
+	case errors.Is(err, errDies):
 		hangUp(w)
+	case errors.Is(err, bundle.ErrTruncated):
+		w.WriteHeader(http.StatusAccepted)
 	case err != nil:
-		refuse(w, http.StatusForbidden, "%v at byte %d", err, to)
+		refuse(w, codeOf(err), "%v at byte %d", err, to)
 	}
 }
 
+var errBoard = errors.New("the bundle is for another board")
+
+// codeOf is what boxd answers.
+func codeOf(err error) int {
+	switch {
+	case errors.Is(err, bundle.ErrSignature):
+		return http.StatusForbidden
+	case errors.Is(err, errBoard):
+		return http.StatusPreconditionFailed
+	}
+	return http.StatusBadRequest
+}
+
 // begun reads a bundle's beginning.
-func (b *Box) begun(r *http.Request) (code int, err error) {
+func (b *Box) begun(r *http.Request) error {
 	h, err := bundle.ReadHeader(r.Body, b.Key)
 	if err != nil {
-		return http.StatusForbidden, err
+		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if h.Board != b.running.Board {
-		return http.StatusPreconditionFailed, fmt.Errorf("the bundle is for %s, this is a %s", h.Board, b.running.Board)
+		return fmt.Errorf("%w: it is for %s, this is a %s", errBoard, h.Board, b.running.Board)
 	}
 	b.head, b.got = &h, int64(len(h.Raw))
-	return 0, nil
+	return nil
 }
 
 var errDies = errors.New("the plug is pulled")
@@ -282,12 +316,13 @@ func (b *Box) begin(w http.ResponseWriter, r *http.Request) {
 	case b.refused() != "" && !strings.Contains(force, ",busy,"):
 		refuse(w, http.StatusConflict, "%s", b.refused())
 		return
-	case b.head.Build < b.running.Build && !strings.Contains(force, ",older,"):
-		refuse(w, http.StatusPreconditionFailed, "the bundle is older than %s", b.running.Version)
+	case b.head.Build <= b.running.Build && !strings.Contains(force, ",older,"):
+		refuse(w, http.StatusPreconditionFailed, "the bundle is not newer than %s", b.running.Version)
 		return
 	}
 	b.starts++
 	b.trial = b.Clock.Now()
+	w.WriteHeader(http.StatusAccepted)
 	if b.faults.StartLost {
 		hangUp(w)
 	}
