@@ -119,7 +119,7 @@ func (b Box) Status(ctx context.Context) (metrics.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	s, err := metrics.Fetch(ctx, b.HTTP, "http://"+b.Addr)
-	return s, away(err)
+	return s, away(ctx, err)
 }
 
 // Put sends the bundle from an offset to its end. It is one request, as long as
@@ -162,12 +162,12 @@ func (b Box) call(ctx context.Context, method, path string, body io.Reader, leng
 	}
 	resp, err := b.HTTP.Do(req)
 	if err != nil {
-		return away(err)
+		return away(ctx, err)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return away(err)
+		return away(ctx, err)
 	}
 	if resp.StatusCode >= 300 {
 		return refusal(resp, data)
@@ -183,8 +183,8 @@ func (b Box) call(ctx context.Context, method, path string, body io.Reader, leng
 
 // away marks an error of the network. What ended by the caller's context is
 // none of the box's.
-func away(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+func away(ctx context.Context, err error) error {
+	if err == nil || errors.Is(ctx.Err(), context.Canceled) {
 		return err
 	}
 	var u *url.Error

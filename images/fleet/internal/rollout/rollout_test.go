@@ -144,17 +144,29 @@ func TestCanaryFails(t *testing.T) {
 }
 
 // TestFailureStops has the sixth of twenty fail: those that are on trial with it
-// come to an end, nobody begins after.
+// come to an end, and nobody begins after but who was being told to just then.
 func TestFailureStops(t *testing.T) {
 	f := newFleet(t, 20)
 	f.Fault(5, func(b *simbox.Faults) { b.TrialFails = "no picture" })
+	changed, failed, late, begun := f.plan.Changed, false, 0, map[string]bool{}
+	f.plan.Changed = func(r Row) {
+		changed(r)
+		failed = failed || r.Result == Failed
+		if r.Phase == Trying && !begun[r.Box] {
+			if begun[r.Box] = true; failed {
+				late++
+			}
+		}
+	}
 	rows := f.run(t)
 	got := f.results(t, rows)
-	if got[Failed] != 1 || rows[5].Result != Failed || got[Updated] < 1 || got[Updated] > 5+4 || got[Updated]+got[Untouched] != 19 {
-		t.Errorf("results %v", got)
+	if got[Failed] != 1 || rows[5].Result != Failed || rows[0].Result != Updated || got[Updated]+got[Untouched] != 19 || len(begun) != 1+got[Updated] || late >= f.plan.Parallel {
+		t.Errorf("results %v, %d began, %d of them late", got, len(begun), late)
 	}
-	if rows[19].Result != Untouched || rows[19].Reason != "stopped: box6 failed" {
-		t.Errorf("the last: %+v", rows[19])
+	for _, r := range rows {
+		if r.Result == Untouched && !strings.HasPrefix(r.Reason, "stopped: box6 failed") {
+			t.Errorf("%+v", r)
+		}
 	}
 }
 
