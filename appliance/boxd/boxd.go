@@ -142,7 +142,6 @@ func (s *server) handler() http.Handler {
 	for _, path := range []string{"/api/update", "/api/update/", "/api/busy"} {
 		mux.Handle(path, s.updates())
 	}
-	mux.Handle("POST /reboot", s.files.lock.behind(http.NewCrossOriginProtection().Handler(reboot(initSocket))))
 	return guarded(mux)
 }
 

@@ -4,14 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 )
 
-// initPaths, and a restart, are all that init's page is reached by from the network: what `gok
+// initPaths are all that init's page is reached by from the network: what `gok
 // update` asks for (gokrazy/updater, and packerupdate.go of gokrazy/tools).
 // The rest of it, which restarts programs, runs others and shows the host, is
 // on its unix socket only.
@@ -19,37 +17,7 @@ var initPaths = []string{
 	"GET /update/features",
 	"PUT /update/root", "PUT /update/boot", "PUT /update/mbr",
 	"POST /update/switch", "POST /update/testboot",
-}
-
-// reboot hands a restart to init, with which gok's update ends. Init ends all
-// programs before it answers, boxd among them, so boxd answers first.
-func reboot(socket string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := new(net.Dialer).DialContext(r.Context(), "unix", socket)
-		if err != nil {
-			noInit(w, err)
-			return
-		}
-		defer c.Close()
-		const text = "Rebooting...\n"
-		w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-		io.WriteString(w, text)
-		_ = http.NewResponseController(w).Flush() // who is gone needs no answer
-		slog.Info("the box restarts: it was told to by /reboot", "from", r.RemoteAddr)
-		path := "/reboot"
-		if r.URL.Query().Get("kexec") == "off" {
-			path += "?kexec=off"
-		}
-		_ = c.SetDeadline(time.Now().Add(2 * time.Second))
-		if _, err := io.WriteString(c, "POST "+path+" HTTP/1.1\r\nHost: init\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"); err != nil {
-			slog.Error("init was not told to restart", "error", err)
-		}
-		_, _ = c.Read(make([]byte, 1)) // init goes on whether or not we are there
-	})
-}
-
-func noInit(w http.ResponseWriter, err error) {
-	http.Error(w, "The system does not answer; only a videobox image has one: "+err.Error(), http.StatusBadGateway)
+	"POST /reboot",
 }
 
 // gokFacts are what gok reads at / as JSON: which image runs, to see that the
@@ -73,7 +41,7 @@ func gokStatus(socket string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		facts, err := askInit(r.Context(), socket)
 		if err != nil {
-			noInit(w, err)
+			http.Error(w, "The system does not answer; only a videobox image has one: "+err.Error(), http.StatusBadGateway)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
