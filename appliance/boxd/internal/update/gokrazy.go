@@ -14,7 +14,8 @@ import (
 )
 
 // Gokrazy stands before gokrazy's own /update/ and keeps `gok update` from a
-// trial. After one that was committed, until the next start, init takes the
+// trial, and from beginning while the room is in use; one that has begun comes
+// to its end. After one that was committed, until the next start, init takes the
 // running root for the other one: then root and switch are done here.
 func (u *Updater) Gokrazy(init http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,6 +29,10 @@ func (u *Updater) Gokrazy(init http.Handler) http.Handler {
 			return
 		}
 		defer u.upload.Unlock()
+		if why, _ := u.inUse(r.Context()); why != "" && r.URL.Path == "/update/root" {
+			http.Error(w, "The room is in use: "+why, http.StatusConflict)
+			return
+		}
 		switch {
 		case c.OnTrial() && r.URL.Path == "/update/root":
 			err = writeRoot(w, r, c)
