@@ -42,8 +42,9 @@ type fault struct {
 	limit  time.Duration // until the picture is back; 0: two seconds
 }
 
-// faults are everything that can befall the input. A stopped worker is found by
-// its silence, and that takes parent's stall of three seconds.
+// faults are everything that can befall the input. A stopped worker's fault has no
+// end of its own: its two seconds count from the kill that the parent gives it,
+// and the time until then from the signal (stoppedFor).
 var faults = []fault{
 	{act: "no signal", slate: "the HDMI cable carries no signal"},
 	{act: "no cable", slate: "no cable is plugged into the HDMI input"},

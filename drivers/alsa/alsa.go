@@ -44,6 +44,10 @@ type Config struct {
 	// left and right in turn, as the MS2109 does. Linux 5.9 and later know that
 	// and offer what it is; there this changes nothing.
 	Interleaved bool
+	// Excused says that the whole device is being reset, which ends the sound
+	// anyway: silence is no reason to close it then, because that makes the kernel
+	// ask a device that doesn't answer, for seconds. nil: never.
+	Excused func() bool
 	Clock       clock.Clock                    // nil: the system's
 	Open        func(path string) (PCM, error) // nil: OpenPCM
 }
@@ -166,6 +170,9 @@ func (s *Source) stream(ctx context.Context, p PCM, is shape, sink Sink) error {
 		ready, err := p.Wait(silence)
 		if err != nil {
 			return s.failed(drivers.NoDevice, err)
+		}
+		if !ready && s.cfg.Excused != nil && s.cfg.Excused() {
+			continue
 		}
 		if !ready {
 			return s.failed(drivers.Frozen, fmt.Errorf("no samples for %d ms", silence))

@@ -323,3 +323,18 @@ func TestPath(t *testing.T) {
 		t.Errorf("Path of nonsense: %v", err)
 	}
 }
+
+// TestSilenceOfADeviceThatIsReset doesn't close it: it ends when the device goes.
+func TestSilenceOfADeviceThatIsReset(t *testing.T) {
+	c := usual(480, "silence", unix.ENODEV)
+	c.clk = clock.NewHeld(began)
+	excuses := 0
+	s := New(Config{Path: "/dev/snd/pcmC1D0c", Clock: c.clk, Open: func(string) (PCM, error) { return pcm{c}, nil }, Excused: func() bool {
+		excuses++
+		c.reads = c.reads[1:]
+		return true
+	}})
+	if err := s.Run(t.Context(), new(heard)); !errors.Is(err, unix.ENODEV) || excuses != 1 {
+		t.Errorf("%v after %d excuses", err, excuses)
+	}
+}

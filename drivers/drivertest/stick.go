@@ -111,7 +111,7 @@ func (s *Stick) Counts() Counts {
 
 // USB is where the stick is found, reset and taken off the bus.
 func (s *Stick) USB() usb.Root {
-	return usb.Root{Sys: s.sysfs.Sys, Dev: "/dev", Reset: s.reset, Authorize: s.authorize}
+	return usb.Root{Sys: s.sysfs.Sys, Dev: "/dev", Reset: s.reset, Alive: s.alive, Authorize: s.authorize}
 }
 
 // announce wakes all who wait for a change. The caller holds mu.
@@ -173,6 +173,21 @@ func (s *Stick) reset(string) error {
 	}
 	s.vanish()
 	s.comeBack()
+	return nil
+}
+
+// alive is a request that needs no driver.
+func (s *Stick) alive(string) error {
+	s.mu.Lock()
+	hung, present := s.faults.hung != answers, s.present
+	s.mu.Unlock()
+	switch {
+	case !present:
+		return unix.ENODEV
+	case hung:
+		_ = clock.Sleep(s.ctx, clock.System, usb.Patience)
+		return usb.ErrNoAnswer
+	}
 	return nil
 }
 

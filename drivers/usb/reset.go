@@ -24,11 +24,15 @@ func (d Device) Reset() error {
 	if reset == nil {
 		reset = kernelReset
 	}
-	node := filepath.Join(d.root.Dev, fmt.Sprintf("bus/usb/%03d/%03d", now.Bus, now.Number))
-	if err := reset(node); err != nil {
+	if err := reset(d.root.node(now)); err != nil {
 		return fmt.Errorf("reset %v: %w", d, err)
 	}
 	return nil
+}
+
+// node is what usbfs has for a device.
+func (r Root) node(d Device) string {
+	return filepath.Join(r.Dev, fmt.Sprintf("bus/usb/%03d/%03d", d.Bus, d.Number))
 }
 
 func kernelReset(node string) error {

@@ -42,9 +42,10 @@ func (d Device) String() string { return strings.TrimSpace(d.ID() + " " + d.Name
 // Root says where the kernel's file systems are.
 type Root struct {
 	Sys, Dev string
-	// Reset resets the device behind a node of /dev/bus/usb, Authorize the one of a
-	// directory in sysfs; nil: the kernel does.
+	// Reset resets the device behind a node of /dev/bus/usb, Alive asks it for its
+	// status, Authorize the one of a directory in sysfs; nil: the kernel does.
 	Reset     func(node string) error
+	Alive     func(node string) error
 	Authorize func(dir string, on bool) error
 }
 

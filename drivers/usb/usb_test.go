@@ -162,3 +162,29 @@ func TestAuthorize(t *testing.T) {
 		t.Error("authorizing made the folder anew")
 	}
 }
+
+// TestAlive tells a device that doesn't answer from one that can't be asked.
+func TestAlive(t *testing.T) {
+	s, root := bus(t)
+	s.Plug(stick)
+	asked := ""
+	for _, c := range []struct{ is, want error }{{nil, nil}, {usb.ErrNoAnswer, usb.ErrNoAnswer}, {unix.ENODEV, unix.ENODEV}} {
+		root.Alive = func(node string) error { asked = node; return c.is }
+		d, err := root.Of("/dev/video0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Alive(); !errors.Is(err, c.want) || asked != root.Dev+"/bus/usb/001/005" {
+			t.Errorf("%v: asked %s, %v", c.is, asked, err)
+		}
+	}
+	root.Alive = nil // the kernel, without that node
+	d, _ := root.Of("/dev/video0")
+	if err := d.Alive(); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, usb.ErrNoAnswer) {
+		t.Errorf("no node: %v", err)
+	}
+	s.Unplug(stick.Port)
+	if err := d.Alive(); err == nil || errors.Is(err, usb.ErrNoAnswer) {
+		t.Errorf("unplugged: %v", err)
+	}
+}

@@ -30,6 +30,9 @@ import (
 )
 
 const (
+	// askAfter is how long a device may deliver nothing before it is asked whether
+	// it reacts at all.
+	askAfter = 500 * time.Millisecond
 	// frozenAfter is how long a device may deliver nothing before it counts as
 	// frozen: the 250 ms for which capture holds the last frame are over then.
 	frozenAfter = time.Second
@@ -59,6 +62,10 @@ type Config struct {
 	// EDID is what inputs that tell about their signal are given; nil: they keep
 	// theirs.
 	EDID []byte
+	// Mute hears that the device reacts to nothing any more, and that one is open
+	// again: whoever asks it meanwhile waits for seconds, and its reset for them.
+	// nil: nobody.
+	Mute func(bool)
 	// Excused says that no pictures have to come now, because the stick itself
 	// says that it has no signal; nil: they always have to.
 	Excused func() bool
@@ -83,6 +90,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = Now
+	}
+	if c.Mute == nil {
+		c.Mute = func(bool) {}
 	}
 	return c
 }
@@ -134,8 +144,13 @@ func (s *Source) Stats() Stats {
 func (s *Source) Run(ctx context.Context, sink drivers.Sink) error {
 	for said := ""; ; {
 		err := s.once(ctx, sink)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.Is(err, drivers.ErrWedged):
+			return err
+		case errors.Is(err, errClimbed):
+			continue
 		}
 		state := stateOf(err)
 		sink.State(state, err.Error())
@@ -191,10 +206,15 @@ func (s *Source) deliver(ctx context.Context, d Device, m Mode, sink drivers.Sin
 		return failure(drivers.Unsupported, fmt.Errorf("the capture device %v gives %v, which can't be read", d, is.Mode))
 	}
 	slog.Info("capture device", "device", d.String(), "mode", is.String(), "because", s.why)
+	s.cfg.Mute(false)
 	if s.cfg.Opened != nil {
 		s.cfg.Opened(d, is)
 	}
-	return s.stream(ctx, d, stream, sink, in)
+	err = s.stream(ctx, d, stream, sink, in)
+	if errors.Is(err, usb.ErrNoAnswer) {
+		return s.wake(ctx, sink, err)
+	}
+	return err
 }
 
 func (s *Source) close(ctx context.Context, d Device, stream Stream) {
@@ -209,7 +229,8 @@ func (s *Source) stream(ctx context.Context, d Device, stream Stream, sink drive
 	s.inVain++ // until it has delivered
 	limit := newTimer(s.cfg.Clock)
 	defer limit.stop()
-	limit.set(frozenAfter)
+	limit.set(askAfter)
+	ask := question{device: d}
 	in.start()
 	for quiet := false; ; {
 		changes, again := in.due()
@@ -232,11 +253,18 @@ func (s *Source) stream(ctx context.Context, d Device, stream Stream, sink drive
 				sink.Video(r.frame)
 				s.ladder.good(s.cfg.Clock.Now())
 				s.good, s.inVain, quiet = d, 0, false
-				limit.set(frozenAfter)
+				limit.set(askAfter)
+				ask = question{device: d}
 			}
 			b.Release()
+		case err := <-ask.answer:
+			if ask.answer = nil; errors.Is(err, usb.ErrNoAnswer) {
+				return failure(drivers.Frozen, err)
+			}
 		case <-limit.reached:
 			switch excused := s.cfg.Excused != nil && s.cfg.Excused(); {
+			case ask.put():
+				limit.set(frozenAfter - askAfter)
 			case excused:
 				quiet = false
 				limit.set(frozenAfter)

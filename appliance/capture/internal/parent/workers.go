@@ -19,18 +19,9 @@ import (
 	"github.com/openvideobox/videobox/internal/run"
 )
 
-const (
-	// stall is for how long a worker may send no picture before it is killed. A
-	// worker without a signal sends the slate, so silence means that it hangs
-	// or is stopped.
-	stall = 3 * time.Second
-	// startup is how long its first picture may take: opening a device can take
-	// seconds, and the worker itself gives up waiting after one.
-	startup = 10 * time.Second
-	// settled is how long the worker must have sent pictures before its
-	// restarts are forgiven.
-	settled = 10 * time.Second
-)
+// settled is how long the worker must have sent pictures before its restarts are
+// forgiven.
+const settled = 10 * time.Second
 
 // workers runs one worker after another.
 type workers struct {
@@ -197,27 +188,6 @@ func passOn(line string) { fmt.Fprintln(os.Stderr, line) }
 
 // errAsked is the cause of a restart that the API was asked for.
 var errAsked = errors.New("asked for")
-
-var errStalled = errors.New("no picture")
-
-// watch kills a worker that hangs; the read loop then sees the end of the pipe.
-func (w *workers) watch(ctx context.Context, proc *run.Process) error {
-	began := clock.Elapsed(w.p.clk)
-	for {
-		last, patience := w.last.Load(), stall
-		if last == 0 {
-			last, patience = began, startup
-		}
-		now := clock.Elapsed(w.p.clk)
-		if now-last > int64(patience) {
-			proc.Kill()
-			return fmt.Errorf("%w for %v; killed", errStalled, patience)
-		}
-		if err := clock.Sleep(ctx, w.p.clk, stall/8); err != nil {
-			return nil
-		}
-	}
-}
 
 // write gives the worker its task, once more with other labels, and passes calls
 // for IDRs on.

@@ -1,6 +1,9 @@
 package resample
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // The interpolation filter: a sinc cut off at half the sample rate by a Kaiser
 // window, in phases between which it is interpolated linearly. 40 taps are flat
@@ -13,12 +16,15 @@ const (
 	beta   = 7.9 // of the Kaiser window: 80 dB
 )
 
-// kernel holds a phase more than there are, so that each has a next one.
-var kernel = makeKernel()
+// kernel holds a phase more than there are, so that each has a next one. It is
+// made by the first Resampler, not by each process that has this package in it:
+// where floating point is emulated that takes a quarter of a second.
+var kernel = new([phases + 1][taps]float32)
 
-func makeKernel() *[phases + 1][taps]float32 {
-	k := new([phases + 1][taps]float32)
-	for p := range k {
+var makeKernel = sync.OnceFunc(fillKernel)
+
+func fillKernel() {
+	for p := range kernel {
 		sum := 0.0
 		var row [taps]float64
 		for i := range row {
@@ -29,10 +35,9 @@ func makeKernel() *[phases + 1][taps]float32 {
 			sum += row[i]
 		}
 		for i := range row {
-			k[p][i] = float32(row[i] / sum)
+			kernel[p][i] = float32(row[i] / sum)
 		}
 	}
-	return k
 }
 
 func sinc(x float64) float64 {
@@ -47,7 +52,7 @@ func kaiser(x float64) float64 {
 	if x < -1 || x > 1 {
 		return 0
 	}
-	return bessel(beta*math.Sqrt(1-x*x)) / bessel(beta)
+	return bessel(beta * math.Sqrt(1-x*x)) // the sum of a phase is made 1
 }
 
 // bessel is the modified Bessel function of the first kind, order 0.

@@ -46,7 +46,10 @@ type Resampler struct {
 }
 
 // New makes one that starts with its first block.
-func New() *Resampler { return &Resampler{} }
+func New() *Resampler {
+	makeKernel()
+	return &Resampler{}
+}
 
 // Stats says what was done since New.
 func (r *Resampler) Stats() Stats {

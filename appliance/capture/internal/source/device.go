@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openvideobox/videobox/drivers"
@@ -64,6 +65,7 @@ func videoConfig(hw Hardware, path string, c program.Config, d *stick) v4l2.Conf
 	if d != nil {
 		v.Opened = d.open
 		v.Excused = d.signal.bad
+		v.Mute = d.mute.Store
 	}
 	return v
 }
@@ -92,6 +94,7 @@ type stick struct {
 	video  *v4l2.Source
 	card   func(v4l2.Device) (path string, ok bool) // nil: no sound is wanted
 	signal signal
+	mute   atomic.Bool // it reacts to nothing and is being reset
 
 	mu     sync.Mutex
 	device v4l2.Device   // that was opened last
@@ -159,11 +162,12 @@ func (d *stick) runSound(ctx context.Context, sink drivers.Sink) error {
 	for said := ""; ; {
 		dev, other := d.current()
 		path, ok := d.card(dev)
+		ok = ok && !d.mute.Load()
 		err := errors.New("the capture device has no sound card; sending silence")
 		state := drivers.NoDevice
 		if ok {
 			profile, _ := hardware.StickOf(dev.USB.Vendor, dev.USB.Product)
-			src := alsa.New(alsa.Config{Path: path, Interleaved: profile.Sound.Interleaved, Open: d.hw.PCM})
+			src := alsa.New(alsa.Config{Path: path, Interleaved: profile.Sound.Interleaved, Excused: d.mute.Load, Open: d.hw.PCM})
 			err = src.Run(ctx, &heard{Sink: sink})
 			if e := new(drivers.Error); errors.As(err, &e) {
 				state = e.State
@@ -203,6 +207,12 @@ func (d *stick) runStatus(ctx context.Context) error {
 		dev, other := d.current()
 		node, ok := first(dev, usb.Device.HID)
 		profile, _ := hardware.StickOf(dev.USB.Vendor, dev.USB.Product)
+		if d.mute.Load() { // its reset would wait for the request's end
+			if err := pause(ctx, soundAgain, other); err != nil {
+				return err
+			}
+			continue
+		}
 		if !ok || profile.Status == nil {
 			d.signal.tell(ms213x.Status{Signal: true})
 			select {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openvideobox/videobox/appliance/capture/internal/link"
@@ -16,17 +17,19 @@ import (
 // ms, less than the half second by which the PCR lies behind.
 const late = media.SampleRate * 3 / 10
 
-// sound puts samples on the grid of UTC and encodes them.
+// sound puts samples on the grid of UTC and encodes them. That takes long, so
+// the picture never waits for who does it: what it needs is outside of the lock.
 type sound struct {
-	mu       sync.Mutex
+	device atomic.Pointer[soundDevice]
+	offset atomic.Int64 // ns by which the sound is put later
+	muted  atomic.Bool
+	upto   atomic.Int64 // next, for those without the lock
+
+	mu       sync.Mutex // held while encoding
 	enc      *program.AudioEncoder
 	emit     func(program.Sound) error
-	state    string // of the device, and its cause
-	cause    string
-	offset   int64 // ns by which the sound is put later
 	resample *resample.Resampler
-	next     int64 // number of the sample expected next; 0: none has come
-	muted    bool
+	next     int64   // number of the sample expected next; 0: none has come
 	gain     float32 // goes to 0 or 1 as it is muted or not
 	stereo   []int16
 	samples  uint64
@@ -34,25 +37,24 @@ type sound struct {
 	meter    *level.Meter // of what is sent
 }
 
+// soundDevice is how the device is.
+type soundDevice struct{ state, cause string }
+
 func newSound(bitrate int, emit func(program.Sound) error) *sound {
-	return &sound{
+	s := &sound{
 		enc: program.NewAudioEncoder(bitrate), emit: emit,
 		resample: resample.New(), gain: 1, meter: level.New(0),
 	}
+	s.device.Store(&soundDevice{})
+	return s
 }
 
 // later puts the sound later from now on.
-func (s *sound) later(offset time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.offset = int64(offset)
-}
+func (s *sound) later(offset time.Duration) { s.offset.Store(int64(offset)) }
 
 // tell notes how the device is.
 func (s *sound) tell(state drivers.State, cause string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state, s.cause = state.String(), cause
+	s.device.Store(&soundDevice{state.String(), cause})
 }
 
 // write takes samples at 48 kHz, stereo or mono.
@@ -63,7 +65,7 @@ func (s *sound) write(in media.Samples) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.samples += uint64(in.Len())
-	t, earliest := in.Time+s.offset, s.next
+	t, earliest := in.Time+s.offset.Load(), s.next
 	// Backwards by seconds is a clock that was set: the encoder starts anew too.
 	if s.next-media.SampleAt(t) > 2*media.SampleRate {
 		earliest = 0
@@ -80,14 +82,19 @@ func (s *sound) push(pos int64, data []int16) error {
 	if err := s.enc.Write(pos, data, s.emit); err != nil {
 		return err
 	}
-	s.next = pos + int64(len(data)/media.Channels)
+	s.reached(pos + int64(len(data)/media.Channels))
 	return nil
+}
+
+func (s *sound) reached(next int64) {
+	s.next = next
+	s.upto.Store(next)
 }
 
 // fade brings the sound to silence or back within 10 ms: at once would click.
 func (s *sound) fade(data []int16) {
 	want, step := float32(1), float32(100.0/media.SampleRate)
-	if s.muted {
+	if s.muted.Load() {
 		want, step = 0, -step
 	}
 	for len(data) > 0 && s.gain != want {
@@ -121,13 +128,19 @@ func (s *sound) toStereo(in media.Samples) []int16 {
 	return out
 }
 
+// lacks says whether silence has to stand in for sound that hasn't come. It
+// never waits.
+func (s *sound) lacks(now int64) bool {
+	return media.SampleAt(now)-late-s.upto.Load() >= media.SamplesPerAAC
+}
+
 // fill puts silence where no sound has come until now.
 func (s *sound) fill(now int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	due := media.SampleAt(now) - late
 	if s.next == 0 {
-		s.next = due
+		s.reached(due)
 	}
 	if due-s.next < media.SamplesPerAAC {
 		return nil
@@ -159,22 +172,20 @@ func (s *sound) restart() {
 	defer s.mu.Unlock()
 	s.resample.Drain()
 	s.enc.Reset()
-	s.next = 0
+	s.reached(0)
 }
 
-func (s *sound) mute(on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.muted = on
-}
-
-// report fills in what there is to say about the sound.
+// report fills in what there is to say about the sound. While it is being
+// encoded, numbers stay as they were in the last report.
 func (s *sound) report(r *link.Report) {
-	s.mu.Lock()
+	d := s.device.Load()
+	r.SoundState, r.SoundCause = d.state, d.cause
+	r.Muted, r.SoundOffsetMS = s.muted.Load(), float64(s.offset.Load())/1e6
+	if !s.mu.TryLock() {
+		return
+	}
 	defer s.mu.Unlock()
 	st := s.resample.Stats()
-	r.SamplesIn, r.Inserted, r.Cut, r.Muted = s.samples, st.Inserted+s.silence, st.Cut, s.muted
-	r.SoundState, r.SoundCause = s.state, s.cause
-	r.Sound, r.SoundOffsetMS = st, float64(s.offset)/1e6
+	r.SamplesIn, r.Inserted, r.Cut, r.Sound = s.samples, st.Inserted+s.silence, st.Cut, st
 	r.Levels = s.meter.Values()
 }

@@ -160,12 +160,12 @@ func TestMonoAndMutedSound(t *testing.T) {
 		t.Errorf("mono became %v", out)
 	}
 	s.write(mono)
-	s.mute(true)
+	s.muted.Store(true)
 	s.write(block(began+62_500, 48_000))
 	if v := s.values().Levels; v.RMS[0] > -90 {
 		t.Errorf("muted, RMS %.1f dBFS", v.RMS[0])
 	}
-	s.mute(false)
+	s.muted.Store(false)
 	s.write(block(began+1_000_062_500, 48_000))
 	if v := s.values().Levels; v.RMS[0] < -61 || v.RMS[1] > -59 {
 		t.Errorf("room tone, RMS %.1f dBFS, want -60", v.RMS[0])
@@ -194,7 +194,7 @@ func TestMuteAndUnplugDoNotClick(t *testing.T) {
 		loud.Time = began + i*10_000_000
 		step(s.resample.Write(loud.Time, s.toStereo(loud), 0))
 		if i == 50 || i == 70 {
-			s.mute(i == 50)
+			s.muted.Store(i == 50)
 		}
 	}
 	if step(s.resample.Drain()); last > 100 {
@@ -228,5 +228,31 @@ func TestGridChoices(t *testing.T) {
 	}
 	if g.skip(n, at(n+g.lag())) != n || g.skip(n, at(n+g.lag()+1)) != n+g.lag()+1 {
 		t.Error("skips at the wrong lag")
+	}
+}
+
+// TestThePictureWaitsForNoSound: while sound is being encoded, which takes long,
+// frames and reports go on.
+func TestThePictureWaitsForNoSound(t *testing.T) {
+	w := New(link.Work{Program: shape()}, clock.NewHeld(began), nil, newSent())
+	w.sound.mu.Lock()
+	defer w.sound.mu.Unlock()
+	done := make(chan error)
+	go func() {
+		w.sound.lacks(began)
+		w.sound.muted.Store(true)
+		w.Device(drivers.Device{SoundLater: 64 * time.Millisecond})
+		w.SoundState(drivers.NoDevice, "no card")
+		w.fillReport(began, drivers.Streaming, "")
+		done <- nil
+	}()
+	select {
+	case <-done:
+	case <-t.Context().Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits")
+	}
+	if r := w.report; !r.Muted || r.SoundOffsetMS != 64 || r.SoundCause != "no card" {
+		t.Errorf("%+v", r)
 	}
 }

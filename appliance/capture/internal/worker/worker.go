@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +61,9 @@ type Worker struct {
 	look   *level.Picture // black, frozen
 
 	live     bool // the newest picture was of the source
+	aside    sync.WaitGroup
+	beside   func(func()) // runs a function beside the caller
+	filling  atomic.Bool  // sound.fill runs
 	needKey  atomic.Bool
 	bitrate  atomic.Int64 // asked for and not set yet; 0: none
 	soundErr atomic.Pointer[error]
@@ -82,6 +86,7 @@ func New(work link.Work, clk clock.Clock, enc Encoder, out Output) *Worker {
 	if work.SoundOffset != nil {
 		w.sound.later(*work.SoundOffset)
 	}
+	w.beside = w.aside.Go
 	w.look = level.NewPicture(0)
 	w.slate = newSlate(work.Name, &w.labels, work.Program.Width, work.Program.Height)
 	w.Relabel(work)
@@ -98,8 +103,11 @@ func (w *Worker) Same(t int64) { w.in.Same(t) }
 func (w *Worker) State(s drivers.State, cause string) { w.in.State(s, cause) }
 
 // Audio is the sink's.
-func (w *Worker) Audio(s media.Samples) {
-	if err := w.sound.write(s); err != nil {
+func (w *Worker) Audio(s media.Samples) { w.heard(w.sound.write(s)) }
+
+// heard keeps an error of the sound's for Run to end with.
+func (w *Worker) heard(err error) {
+	if err != nil {
 		w.soundErr.Store(&err)
 	}
 }
@@ -130,6 +138,7 @@ func (w *Worker) Restarted() { w.restarts.Add(1) }
 
 // Run encodes frame after frame until the context ends or the output fails.
 func (w *Worker) Run(ctx context.Context) error {
+	defer w.aside.Wait()
 	n, err := w.first(ctx)
 	for err == nil {
 		n, err = w.frame(ctx, w.place(n))
@@ -258,7 +267,7 @@ func (w *Worker) choose(n int64, c choice) (program.Picture, *media.Frame) {
 	}
 	if live != w.live {
 		w.live, p.Key = live, true
-		w.sound.mute(!live)
+		w.sound.muted.Store(!live)
 		slog.Info("input", "state", state.String(), "cause", cause)
 	}
 	if !live {
@@ -285,8 +294,11 @@ func (w *Worker) after(now int64) error {
 	if err := w.soundErr.Load(); err != nil {
 		return *err
 	}
-	if err := w.sound.fill(now); err != nil {
-		return err
+	if w.sound.lacks(now) && w.filling.CompareAndSwap(false, true) {
+		w.beside(func() {
+			defer w.filling.Store(false)
+			w.heard(w.sound.fill(w.clk.Now())) // it may have been set since
+		})
 	}
 	state, cause := w.in.signal()
 	now = clock.Elapsed(w.clk)
