@@ -48,8 +48,8 @@ type Config struct {
 	// anyway: silence is no reason to close it then, because that makes the kernel
 	// ask a device that doesn't answer, for seconds. nil: never.
 	Excused func() bool
-	Clock       clock.Clock                    // nil: the system's
-	Open        func(path string) (PCM, error) // nil: OpenPCM
+	Clock   clock.Clock                    // nil: the system's
+	Open    func(path string) (PCM, error) // nil: OpenPCM
 }
 
 // Source is one capture device.

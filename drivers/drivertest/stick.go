@@ -60,6 +60,7 @@ type Stick struct {
 	changed chan struct{} // closed and replaced at any change below
 	life    int           // a new one with each plugging and reset
 	present bool          // its nodes are there
+	barred  bool          // not authorized
 	node    int           // of /dev/videoN
 	number  int           // on the bus
 	faults  faults
@@ -127,11 +128,15 @@ func (s *Stick) appear() {
 	if s.cfg.NoCard {
 		card = ""
 	}
-	s.sysfs.Plug(USB{
-		Port: port, Vendor: 0x345f, Product: 0x2131, Name: "USB3.0 Video", Serial: "0001", Number: s.number, Speed: 480,
-		Video: []string{fmt.Sprintf("video%d", s.node), fmt.Sprintf("video%d", s.node+1)}, Card: card, HID: "hidraw0",
-	})
+	d := s.bare()
+	d.Video, d.Card, d.HID = []string{fmt.Sprintf("video%d", s.node), fmt.Sprintf("video%d", s.node+1)}, card, "hidraw0"
+	s.sysfs.Plug(d)
 	s.present = true
+}
+
+// bare is the device without what its drivers make of it.
+func (s *Stick) bare() USB {
+	return USB{Port: port, Vendor: 0x345f, Product: 0x2131, Name: "USB3.0 Video", Serial: "0001", Number: s.number, Speed: 480}
 }
 
 // vanish takes them away and ends all that is open.
@@ -165,14 +170,16 @@ func (s *Stick) reset(string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.Resets++
-	if !s.present {
+	if !s.present && !s.barred {
 		return unix.ENODEV
 	}
 	if s.faults.hung == untilReset {
 		s.faults.hung = answers
 	}
-	s.vanish()
-	s.comeBack()
+	if !s.barred {
+		s.vanish()
+		s.comeBack()
+	}
 	return nil
 }
 
@@ -191,12 +198,13 @@ func (s *Stick) alive(string) error {
 	return nil
 }
 
-// authorize is the file of that name in sysfs. It stays there without nodes,
-// which the fake's sysfs doesn't show: the device is as if unplugged.
+// authorize is the file of that name in sysfs. Without it the device stays there,
+// but has no nodes.
 func (s *Stick) authorize(_ string, on bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if on {
+	if s.barred = !on; on {
+		s.sysfs.Unplug(port)
 		s.comeBack()
 		return nil
 	}
@@ -204,10 +212,11 @@ func (s *Stick) authorize(_ string, on bool) error {
 	if !s.present {
 		return unix.ENODEV
 	}
-	if s.faults.hung == untilReplug || s.faults.hung == untilReset {
+	if s.faults.hung == untilReplug {
 		s.faults.hung = answers
 	}
 	s.vanish()
+	s.sysfs.Plug(s.bare())
 	return nil
 }
 

@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ErrNotUSB is what Of returns for a node that is there and on no USB device.
@@ -109,16 +111,41 @@ func (r Root) List() ([]Device, error) {
 }
 
 func (r Root) read(dir string) (Device, error) {
-	d := Device{Path: dir, root: r, Serial: attribute(dir, "serial"), Name: attribute(dir, "product")}
+	d := Device{Path: dir, root: r, Serial: line(attribute(dir, "serial")), Name: line(attribute(dir, "product"))}
 	vendor, err1 := strconv.ParseUint(attribute(dir, "idVendor"), 16, 16)
 	product, err2 := strconv.ParseUint(attribute(dir, "idProduct"), 16, 16)
 	bus, err3 := strconv.Atoi(attribute(dir, "busnum"))
 	number, err4 := strconv.Atoi(attribute(dir, "devnum"))
-	if speed, err := strconv.ParseFloat(attribute(dir, "speed"), 64); err == nil { // 1.5 is the slowest
+	if speed, err := strconv.ParseFloat(attribute(dir, "speed"), 64); err == nil && speed > 0 && speed < maxSpeed { // 1.5 is the slowest
 		d.Speed = int(speed)
 	}
 	d.Vendor, d.Product, d.Bus, d.Number = uint16(vendor), uint16(product), bus, number
-	return d, errors.Join(err1, err2, err3, err4)
+	err := errors.Join(err1, err2, err3, err4)
+	if err == nil && (bus < 1 || number < 1 || number > maxNumber) {
+		err = fmt.Errorf("%s: number %d on bus %d; there are 1 to %d", dir, number, bus, maxNumber)
+	}
+	return d, err
+}
+
+const (
+	maxSpeed  = 1e6 // Mbit/s
+	maxNumber = 127 // USB 2.0, 9.4.6
+	maxText   = 126 // characters in a string descriptor (USB 2.0, 9.6.7)
+)
+
+// line is what a device says of itself as one line of text for logs and pages:
+// a string descriptor may hold anything.
+func line(s string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+	if runes := []rune(clean); len(runes) > maxText {
+		clean = string(runes[:maxText])
+	}
+	return clean
 }
 
 // attribute is a file of sysfs without the line's end; empty if there is none.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/openvideobox/videobox/drivers"
+	"github.com/openvideobox/videobox/drivers/usb"
 	"github.com/openvideobox/videobox/internal/clock"
 )
 
@@ -18,8 +19,8 @@ type step int
 // They are taken in this order, each when the one before didn't help.
 const (
 	reopen      step = iota // close it and open it again
-	reset                   // reset its USB port
-	reauthorize             // take it off the bus and back
+	reset                   // reset its USB port; of one that doesn't answer at all: off the bus
+	reauthorize             // take it off the bus and back, with a reset between
 	giveUp                  // replace the process
 )
 
@@ -85,10 +86,13 @@ func (s *Source) climb(ctx context.Context, cause error) error {
 	case reopen:
 		return ctx.Err()
 	case reset:
-		err = s.act(ctx, s.last.reset)
+		step := s.last.reset
+		if errors.Is(cause, usb.ErrNoAnswer) {
+			step = s.offAndOn(ctx, s.last, 0)
+		}
+		err = s.act(ctx, step)
 	case reauthorize:
-		d := s.last
-		err = s.act(ctx, func() error { return s.reauthorize(ctx, d) })
+		err = s.act(ctx, s.offAndOn(ctx, s.last, offTime))
 	default:
 		return failure(drivers.Frozen, fmt.Errorf("%w; nothing has helped: %w", drivers.ErrWedged, cause))
 	}
@@ -122,16 +126,22 @@ func (d Device) reset() error {
 	return d.USB.Reset()
 }
 
-func (s *Source) reauthorize(ctx context.Context, d Device) error {
-	if !d.OnUSB {
-		return errors.New("it isn't on USB")
+// offAndOn takes a device off the bus, resets it, and puts it back. Of one that
+// doesn't answer this is quicker than a reset alone: before that the kernel takes
+// each interface from its driver by SET_INTERFACE and waits for 5 s; one that is
+// removed for good it doesn't ask (usb_set_interface, drivers/usb/core/message.c).
+func (s *Source) offAndOn(ctx context.Context, d Device, off time.Duration) func() error {
+	return func() error {
+		if !d.OnUSB {
+			return errors.New("it isn't on USB")
+		}
+		if err := d.USB.Authorize(false); err != nil {
+			return err
+		}
+		err := errors.Join(clock.Sleep(ctx, s.cfg.Clock, off), d.USB.Reset())
+		// Whatever happens: a device left without authorization is lost.
+		return errors.Join(d.USB.Authorize(true), err)
 	}
-	if err := d.USB.Authorize(false); err != nil {
-		return err
-	}
-	wait := clock.Sleep(ctx, s.cfg.Clock, offTime)
-	// Whatever happens: a device left without authorization is lost.
-	return errors.Join(d.USB.Authorize(true), wait)
 }
 
 // awaitDevice waits until a device that was reset has a node again.

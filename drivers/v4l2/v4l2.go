@@ -32,7 +32,7 @@ import (
 const (
 	// askAfter is how long a device may deliver nothing before it is asked whether
 	// it reacts at all.
-	askAfter = 500 * time.Millisecond
+	askAfter = 300 * time.Millisecond
 	// frozenAfter is how long a device may deliver nothing before it counts as
 	// frozen: the 250 ms for which capture holds the last frame are over then.
 	frozenAfter = time.Second

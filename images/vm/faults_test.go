@@ -110,8 +110,9 @@ type capture struct {
 		Live      bool
 		Stream    struct{ Skipped uint64 }
 		Input     struct {
-			Cause string
-			Sound struct {
+			Cause  string
+			Offset float64 `json:"sound_offset_ms"`
+			Sound  struct {
 				DriftPPM float64 `json:"drift_ppm"`
 				OffsetMS float64 `json:"offset_ms"`
 				Gaps     uint64

@@ -12,7 +12,7 @@ import (
 
 // Commands are those that Command knows, for people.
 const Commands = "plug, unplug, hangup, hang, stop, start, freeze, thaw, nosignal, nocable, signal, silence, sound, status, " +
-	"input 1280x720@50, offer 640x480 (or all), ppm video 50 (or audio), stamps zero (or back, random, ok), pause 300 (ms), " +
+	"late 60 (ms of the sound), input 1280x720@50, offer 640x480 (or all), ppm video 50 (or audio), stamps zero (or back, random, ok), pause 300 (ms), " +
 	"and short, corrupt, flag or stall with a number of frames"
 
 // Command obeys one line and answers with one: ok, or what is wrong, or for
@@ -75,6 +75,8 @@ func (k *Stick) set(word, value, second string) (err error) {
 			return fmt.Errorf("time stamps %q: there are %v", value, stampFaults)
 		}
 		k.faults.stamps = stamps(value)
+	case "late":
+		k.faults.late, err = parseCount(value)
 	case "pause":
 		var ms int
 		ms, err = parseCount(value)

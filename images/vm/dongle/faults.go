@@ -12,6 +12,7 @@ type faults struct {
 	noSignal bool // sends a picture of its own, and digital silence
 	noCable  bool // and says that nothing is plugged in
 	silent   bool // sends no sound
+	late     int  // ms by which the sound is later than the profile says
 	hung     bool // answers nothing at all until a reset
 	stamps   stamps
 	kind     frameFault

@@ -202,7 +202,7 @@ func (k *Stick) playSound(s *stream, r *redir, rate int) {
 func (k *Stick) sample(block []int16, from int64) bool {
 	k.mu.Lock()
 	state := k.faults
-	ahead := k.profile.SoundEarly * k.profile.AudioRate / 1000
+	ahead := (k.profile.SoundEarly - k.faults.late) * k.profile.AudioRate / 1000
 	k.mu.Unlock()
 	if state.silent {
 		return false
