@@ -112,7 +112,7 @@ func (s *Stick) Counts() Counts {
 
 // USB is where the stick is found, reset and taken off the bus.
 func (s *Stick) USB() usb.Root {
-	return usb.Root{Sys: s.sysfs.Sys, Dev: "/dev", Reset: s.reset, Alive: s.alive, Authorize: s.authorize}
+	return usb.Root{Sys: s.sysfs.Sys, Dev: "/dev", Reset: s.reset, Alive: s.alive, ResetPort: func(string, uint16) error { return nil }, Authorize: s.authorize}
 }
 
 // announce wakes all who wait for a change. The caller holds mu.

@@ -1,8 +1,6 @@
 package usb
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
@@ -16,16 +14,12 @@ func FuzzDescriptors(f *testing.F) {
 	f.Add("345f", "2131", "1", "5", "480", "0001", "USB3.0 Video")
 	f.Add("0", "ffff", "1", "127", "1.5", "", "")
 	f.Add("345f ", "-1", "x", "99999999999999999999", "1e309", "\x00\x01", "two\nlines\x1b[2J \xff\u202e")
-	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, vendor, product, bus, number, speed, serial, name string) {
-		for file, text := range map[string]string{
-			"idVendor": vendor, "idProduct": product, "busnum": bus, "devnum": number, "speed": speed, "serial": serial, "product": name,
-		} {
-			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		d, err := Root{}.read(dir)
+		d, err := parse(func(file string) string {
+			return map[string]string{
+				"idVendor": vendor, "idProduct": product, "busnum": bus, "devnum": number, "speed": speed, "serial": serial, "product": name,
+			}[file]
+		})
 		for _, s := range []string{d.String(), d.Serial, d.Name} {
 			if !utf8.ValidString(s) || strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0 || utf8.RuneCountInString(s) > maxText+len("ffff:ffff ") {
 				t.Fatalf("%q is shown", s)

@@ -45,9 +45,11 @@ func (d Device) String() string { return strings.TrimSpace(d.ID() + " " + d.Name
 type Root struct {
 	Sys, Dev string
 	// Reset resets the device behind a node of /dev/bus/usb, Alive asks it for its
-	// status, Authorize the one of a directory in sysfs; nil: the kernel does.
+	// status, ResetPort one on a port of a hub behind a node, Authorize the one of
+	// a directory in sysfs; nil: the kernel does.
 	Reset     func(node string) error
 	Alive     func(node string) error
+	ResetPort func(hub string, port uint16) error
 	Authorize func(dir string, on bool) error
 }
 
@@ -111,18 +113,28 @@ func (r Root) List() ([]Device, error) {
 }
 
 func (r Root) read(dir string) (Device, error) {
-	d := Device{Path: dir, root: r, Serial: line(attribute(dir, "serial")), Name: line(attribute(dir, "product"))}
-	vendor, err1 := strconv.ParseUint(attribute(dir, "idVendor"), 16, 16)
-	product, err2 := strconv.ParseUint(attribute(dir, "idProduct"), 16, 16)
-	bus, err3 := strconv.Atoi(attribute(dir, "busnum"))
-	number, err4 := strconv.Atoi(attribute(dir, "devnum"))
-	if speed, err := strconv.ParseFloat(attribute(dir, "speed"), 64); err == nil && speed > 0 && speed < maxSpeed { // 1.5 is the slowest
+	d, err := parse(func(name string) string { return attribute(dir, name) })
+	d.Path, d.root = dir, r
+	if err != nil {
+		return d, fmt.Errorf("%s: %w", dir, err)
+	}
+	return d, nil
+}
+
+// parse makes a device of its attributes.
+func parse(attribute func(name string) string) (Device, error) {
+	d := Device{Serial: line(attribute("serial")), Name: line(attribute("product"))}
+	vendor, err1 := strconv.ParseUint(attribute("idVendor"), 16, 16)
+	product, err2 := strconv.ParseUint(attribute("idProduct"), 16, 16)
+	bus, err3 := strconv.Atoi(attribute("busnum"))
+	number, err4 := strconv.Atoi(attribute("devnum"))
+	if speed, err := strconv.ParseFloat(attribute("speed"), 64); err == nil && speed > 0 && speed < maxSpeed { // 1.5 is the slowest
 		d.Speed = int(speed)
 	}
 	d.Vendor, d.Product, d.Bus, d.Number = uint16(vendor), uint16(product), bus, number
 	err := errors.Join(err1, err2, err3, err4)
 	if err == nil && (bus < 1 || number < 1 || number > maxNumber) {
-		err = fmt.Errorf("%s: number %d on bus %d; there are 1 to %d", dir, number, bus, maxNumber)
+		err = fmt.Errorf("number %d on bus %d; there are 1 to %d", number, bus, maxNumber)
 	}
 	return d, err
 }

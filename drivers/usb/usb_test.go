@@ -188,3 +188,26 @@ func TestAlive(t *testing.T) {
 		t.Errorf("unplugged: %v", err)
 	}
 }
+
+// TestResetPort asks the hub that the device is plugged into.
+func TestResetPort(t *testing.T) {
+	s, root := bus(t)
+	path := s.Plug(stick) // on port 1-1.4
+	hub, port := "", uint16(0)
+	root.ResetPort = func(node string, p uint16) error { hub, port = node, p; return nil }
+	d, err := root.Of("/dev/video0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.ResetPort(); err == nil || hub != "" {
+		t.Errorf("without a hub: %v, asked %q", err, hub)
+	}
+	for name, value := range map[string]string{"idVendor": "1d6b", "idProduct": "0002", "busnum": "1", "devnum": "1"} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.ResetPort(); err != nil || hub != root.Dev+"/bus/usb/001/001" || port != 4 {
+		t.Errorf("port %d of %q, %v", port, hub, err)
+	}
+}

@@ -19,7 +19,7 @@ type step int
 // They are taken in this order, each when the one before didn't help.
 const (
 	reopen      step = iota // close it and open it again
-	reset                   // reset its USB port; of one that doesn't answer at all: off the bus
+	reset                   // reset its USB port
 	reauthorize             // take it off the bus and back, with a reset between
 	giveUp                  // replace the process
 )
@@ -38,6 +38,9 @@ const (
 	comeBack = 3 * time.Second
 	// offTime is how long a device stays unauthorized.
 	offTime = 500 * time.Millisecond
+	// portReset is how long a port's reset takes, with some room: hubs take 10 to 20
+	// ms, root ports 50 (USB 2.0, 7.1.7.5).
+	portReset = 100 * time.Millisecond
 	// openPatience and closePatience are how long the kernel may hold a call;
 	// go4vl needs half a second to close. uvcvideo's requests to a device that
 	// doesn't answer take up to 5 s each.
@@ -88,7 +91,7 @@ func (s *Source) climb(ctx context.Context, cause error) error {
 	case reset:
 		step := s.last.reset
 		if errors.Is(cause, usb.ErrNoAnswer) {
-			step = s.offAndOn(ctx, s.last, 0)
+			step = s.resetMute(ctx, s.last)
 		}
 		err = s.act(ctx, step)
 	case reauthorize:
@@ -126,10 +129,21 @@ func (d Device) reset() error {
 	return d.USB.Reset()
 }
 
-// offAndOn takes a device off the bus, resets it, and puts it back. Of one that
-// doesn't answer this is quicker than a reset alone: before that the kernel takes
-// each interface from its driver by SET_INTERFACE and waits for 5 s; one that is
-// removed for good it doesn't ask (usb_set_interface, drivers/usb/core/message.c).
+// resetMute resets a device that doesn't answer. Its port is reset before, else
+// the kernel's reset takes 10 s: uvcvideo stops the stream by CLEAR_FEATURE, the
+// sound is taken from its driver by SET_INTERFACE, and each waits for 5 s.
+func (s *Source) resetMute(ctx context.Context, d Device) func() error {
+	return func() error {
+		if err := d.USB.ResetPort(); err != nil {
+			slog.Warn("the capture device hangs", "failed", "resetting its port by the hub", "err", err)
+		} else if err := clock.Sleep(ctx, s.cfg.Clock, portReset); err != nil {
+			return err
+		}
+		return d.reset()
+	}
+}
+
+// offAndOn takes a device off the bus, resets it, and puts it back.
 func (s *Source) offAndOn(ctx context.Context, d Device, off time.Duration) func() error {
 	return func() error {
 		if !d.OnUSB {

@@ -186,8 +186,8 @@ func TestLadder(t *testing.T) {
 		want   v4l2.Stats
 		counts drivertest.Counts
 	}{
-		{"reset", 2 * time.Second, v4l2.Stats{Reset: 1}, drivertest.Counts{Opened: 2, Resets: 1, Unauthorized: 1}},
-		{"replug", 2 * time.Second, v4l2.Stats{Reset: 1}, drivertest.Counts{Opened: 2, Resets: 1, Unauthorized: 1}},
+		{"reset", 2 * time.Second, v4l2.Stats{Reset: 1}, drivertest.Counts{Opened: 2, Resets: 1}},
+		{"replug", 10 * time.Second, v4l2.Stats{Reset: 1, Reauthorized: 1}, drivertest.Counts{Opened: 2, Resets: 2, Unauthorized: 1}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := setup(t, v4l2.Config{Path: v4l2.Auto})
