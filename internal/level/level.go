@@ -121,6 +121,10 @@ func (m *Meter) Write(pcm []int16) {
 // first and lies within one step.
 func (m *Meter) channel(c int, pcm []int16) {
 	w, p, k := m.weight[c], &m.peak[c], &m.clips[c]
+	if w == (weighting{}) && isZero(pcm) { // digital silence for so long that nothing is left of what was before
+		k.run = 0
+		return
+	}
 	energy, power := 0.0, 0.0
 	for i := 0; i < len(pcm); i += channels {
 		v := pcm[i]
@@ -134,6 +138,16 @@ func (m *Meter) channel(c int, pcm []int16) {
 	m.weight[c] = w
 	m.energy[c] += energy
 	m.power[c] += power
+}
+
+// isZero looks at every second sample.
+func isZero(pcm []int16) bool {
+	for i := 0; i < len(pcm); i += channels {
+		if pcm[i] != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // endStep closes a step of 100 ms.

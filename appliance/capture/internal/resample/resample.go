@@ -42,7 +42,10 @@ type Resampler struct {
 
 	buf []float32 // the newest device samples, interleaved, up to index track.end
 	in  int       // samples still to be faded in; fade: from silence
-	out []int16
+
+	looked int64 // index up to which samples were looked at
+	loud   int64 // index of the newest of them that isn't zero
+	out    []int16
 }
 
 // New makes one that starts with its first block.
@@ -89,6 +92,7 @@ func (r *Resampler) Drain() (pos int64, out []int16) {
 	}
 	end := r.track.end
 	r.fadeOut(end)
+	r.looked = math.MinInt64
 	r.zeros(end, half)
 	pos, out = r.produce(end)
 	r.running = false
@@ -98,7 +102,7 @@ func (r *Resampler) Drain() (pos int64, out []int16) {
 // start begins at time t.
 func (r *Resampler) start(t, earliest int64) {
 	r.running, r.track, r.in = true, newTrack(t, earliest), fade
-	r.buf = r.buf[:0]
+	r.buf, r.looked, r.loud = r.buf[:0], math.MinInt64, math.MinInt64
 	for range channels * half {
 		r.buf = append(r.buf, 0)
 	}
@@ -109,6 +113,7 @@ func (r *Resampler) base() int64 { return r.track.end - int64(len(r.buf)/channel
 
 // move puts n samples of silence before index, or cuts -n from there on.
 func (r *Resampler) move(index, n int64) {
+	r.looked = math.MinInt64 // indices change
 	r.stats.Gaps++
 	r.fadeOut(index)
 	if n > 0 {
@@ -197,11 +202,28 @@ func (r *Resampler) produce(limit int64) (pos int64, out []int16) {
 	pos, r.out = k.pos, r.out[:0]
 	for k.at < limit {
 		i := (k.at - (half - 1) - base) * channels
+		if r.quiet(k.at, base) {
+			r.out = append(r.out, 0, 0)
+			k.next()
+			continue
+		}
 		left, right := interpolate((*[channels * taps]float32)(r.buf[i:]), k.fraction)
 		r.out = append(r.out, round(left), round(right))
 		k.next()
 	}
 	return pos, r.out
+}
+
+// quiet says that there is nothing but zeros around index at: digital silence, of
+// which a source without sound has a lot, need not be interpolated.
+func (r *Resampler) quiet(at, base int64) bool {
+	first, last := at-(half-1), at+half
+	for r.looked = max(r.looked, first); r.looked <= last; r.looked++ {
+		if i := (r.looked - base) * channels; r.buf[i] != 0 || r.buf[i+1] != 0 {
+			r.loud = r.looked
+		}
+	}
+	return r.loud < first
 }
 
 func round(v float32) int16 {

@@ -263,3 +263,39 @@ func BenchmarkResample(b *testing.B) {
 		}
 	}
 }
+
+// TestDigitalSilenceChangesNothing: what lies beside it comes out as from a sound
+// that never pauses but for less than a step of 16 bits.
+func TestDigitalSilenceChangesNothing(t *testing.T) {
+	play := func(pause int16) (all []int16) {
+		r := New()
+		for i := range int64(200) {
+			data := make([]int16, 2*480)
+			for k := range data {
+				n := i*480 + int64(k/2)
+				if data[k] = pause; n/4800%2 == 0 {
+					data[k] = int16(8000 * math.Sin(2*math.Pi*997*float64(n)/48000))
+				}
+			}
+			_, out := r.Write(1_800_000_000_000_000_000+i*10_000_000*(1e6+100)/1e6, data, 0)
+			all = append(all, out...)
+		}
+		return all
+	}
+	quiet, not := play(0), play(1)
+	if len(quiet) != len(not) || len(quiet) < 180*960 {
+		t.Fatalf("%d and %d values", len(quiet), len(not))
+	}
+	zeros := 0
+	for i := range quiet {
+		if d := int(quiet[i]) - int(not[i]); d > 2 || d < -2 {
+			t.Fatalf("value %d is %d, beside no silence %d", i, quiet[i], not[i])
+		}
+		if quiet[i] == 0 {
+			zeros++
+		}
+	}
+	if zeros < len(quiet)/3 {
+		t.Errorf("%d of %d are zero", zeros, len(quiet))
+	}
+}
