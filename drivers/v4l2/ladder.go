@@ -89,13 +89,9 @@ func (s *Source) climb(ctx context.Context, cause error) error {
 	case reopen:
 		return ctx.Err()
 	case reset:
-		step := s.last.reset
-		if errors.Is(cause, usb.ErrNoAnswer) {
-			step = s.resetMute(ctx, s.last)
-		}
-		err = s.act(ctx, step)
+		err = s.act(ctx, s.firstly(ctx, cause, s.last.reset))
 	case reauthorize:
-		err = s.act(ctx, s.offAndOn(ctx, s.last, offTime))
+		err = s.act(ctx, s.firstly(ctx, cause, s.offAndOn(ctx, s.last)))
 	default:
 		return failure(drivers.Frozen, fmt.Errorf("%w; nothing has helped: %w", drivers.ErrWedged, cause))
 	}
@@ -129,22 +125,27 @@ func (d Device) reset() error {
 	return d.USB.Reset()
 }
 
-// resetMute resets a device that doesn't answer. Its port is reset before, else
-// the kernel's reset takes 10 s: uvcvideo stops the stream by CLEAR_FEATURE, the
-// sound is taken from its driver by SET_INTERFACE, and each waits for 5 s.
-func (s *Source) resetMute(ctx context.Context, d Device) func() error {
+// firstly resets the port of a device that doesn't answer before it takes a step.
+// The kernel takes 10 s for that step else: uvcvideo stops the stream by
+// CLEAR_FEATURE, the sound is taken from its driver by SET_INTERFACE, and each
+// waits for 5 s.
+func (s *Source) firstly(ctx context.Context, cause error, step func() error) func() error {
+	if !errors.Is(cause, usb.ErrNoAnswer) {
+		return step
+	}
+	d := s.last
 	return func() error {
 		if err := d.USB.ResetPort(); err != nil {
 			slog.Warn("the capture device hangs", "failed", "resetting its port by the hub", "err", err)
 		} else if err := clock.Sleep(ctx, s.cfg.Clock, portReset); err != nil {
 			return err
 		}
-		return d.reset()
+		return step()
 	}
 }
 
 // offAndOn takes a device off the bus, resets it, and puts it back.
-func (s *Source) offAndOn(ctx context.Context, d Device, off time.Duration) func() error {
+func (s *Source) offAndOn(ctx context.Context, d Device) func() error {
 	return func() error {
 		if !d.OnUSB {
 			return errors.New("it isn't on USB")
@@ -152,7 +153,7 @@ func (s *Source) offAndOn(ctx context.Context, d Device, off time.Duration) func
 		if err := d.USB.Authorize(false); err != nil {
 			return err
 		}
-		err := errors.Join(clock.Sleep(ctx, s.cfg.Clock, off), d.USB.Reset())
+		err := errors.Join(clock.Sleep(ctx, s.cfg.Clock, offTime), d.USB.Reset())
 		// Whatever happens: a device left without authorization is lost.
 		return errors.Join(d.USB.Authorize(true), err)
 	}
