@@ -2,6 +2,7 @@ package vm
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 )
 
 // A machine with Config.PC is an ordinary PC: q35 with UEFI (OVMF), which starts
@@ -47,12 +49,15 @@ func (c Config) program() string {
 	return QEMU
 }
 
+// processors are how many it has.
+func (c Config) processors() string { return strconv.Itoa(cmp.Or(c.CPUs, 2)) }
+
 // bootArgs are the machine, and what it starts with.
 func (c Config) bootArgs(cmdline string) []string {
 	if !c.PC {
-		return append(machineArgs(""), "-kernel", filepath.Join(c.Dir, kernelFile), "-append", cmdline)
+		return append(c.machineArgs(""), "-kernel", filepath.Join(c.Dir, kernelFile), "-append", cmdline)
 	}
-	args := []string{"-M", "q35", "-cpu", "max", "-smp", "2", "-m", fmt.Sprint(memoryMB)}
+	args := []string{"-M", "q35", "-cpu", "max", "-smp", c.processors(), "-m", fmt.Sprint(memoryMB)}
 	if !c.BIOS {
 		args = append(args,
 			"-drive", "if=pflash,format=raw,readonly=on,file="+firmware,

@@ -32,8 +32,8 @@ func (c Config) screenArgs() []string {
 }
 
 // machineArgs are the parts of the machine that its device tree depends on.
-func machineArgs(more string) []string {
-	return []string{"-M", "virt,gic-version=max" + more, "-cpu", "cortex-a72", "-smp", "2", "-m", fmt.Sprint(memoryMB)}
+func (c Config) machineArgs(more string) []string {
+	return []string{"-M", "virt,gic-version=max" + more, "-cpu", "cortex-a72", "-smp", c.processors(), "-m", fmt.Sprint(memoryMB)}
 }
 
 // makeScreen writes the device tree of a machine with a screen, and gives what
@@ -43,7 +43,7 @@ func (c Config) makeScreen(ctx context.Context) (words string, err error) {
 		return "", nil
 	}
 	path := filepath.Join(c.Dir, treeFile)
-	if err := tool(ctx, QEMU, append(machineArgs(",dumpdtb="+path), "-nodefaults", "-display", "none")...); err != nil {
+	if err := tool(ctx, QEMU, append(c.machineArgs(",dumpdtb="+path), "-nodefaults", "-display", "none")...); err != nil {
 		return "", err
 	}
 	tree, err := os.ReadFile(path)

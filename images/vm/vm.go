@@ -39,6 +39,7 @@ type Config struct {
 	Boot map[string]string
 	// Ports are the guest's TCP ports to reach, with the host's port; 0 is any.
 	Ports map[int]int
+	CPUs  int    // processors of the machine; 0: 2
 	Stick string // address at which a dongle.Stick serves guests; "" for none
 
 	MAC      string // of the first network card; "": QEMU's

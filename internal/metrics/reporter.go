@@ -29,14 +29,14 @@ type Reporter struct {
 	registry      *prometheus.Registry
 	labelled      prometheus.Registerer
 
-	mu       sync.Mutex
-	role     string
-	room     string
-	own      verdict
-	hops     []*HopCounter
-	leaves   []*LeafState
-	detail   func() any
-	children bool
+	mu     sync.Mutex
+	role   string
+	room   string
+	own    verdict
+	hops   []*HopCounter
+	leaves []*LeafState
+	detail func() any
+	family *run.Family // the process and its children, if they are reported
 }
 
 // New returns a reporter for a program, such as "capture", and the name of what
@@ -110,7 +110,7 @@ func (r *Reporter) SetDetail(detail func() any) {
 func (r *Reporter) ReportChildren() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.children = true
+	r.family = &run.Family{PID: os.Getpid()}
 }
 
 // Register adds Prometheus collectors; they get the labels program and name. It
@@ -174,7 +174,7 @@ func (r *Reporter) Status() Status {
 		State: r.own.state, Cause: r.own.cause,
 	}
 	hops, leaves := slices.Clone(r.hops), slices.Clone(r.leaves)
-	detail, children := r.detail, r.children
+	detail, family := r.detail, r.family
 	r.mu.Unlock()
 
 	s.Hops, s.Health = make([]Hop, 0, len(hops)), make([]Leaf, 0, len(leaves))
@@ -188,7 +188,7 @@ func (r *Reporter) Status() Status {
 		s.Health = append(s.Health, x)
 		s.worsen(x.State, x.Name, x.Cause)
 	}
-	s.Process = process(children)
+	s.Process = process(family)
 	if detail != nil {
 		s.Detail = detail()
 	}
@@ -209,15 +209,15 @@ func (s *Status) worsen(state State, name, cause string) {
 	}
 }
 
-func process(children bool) Process {
+func process(family *run.Family) Process {
 	p := Process{PID: os.Getpid()}
 	if own, err := run.ProcessUsage(p.PID, false); err == nil {
 		p.CPUSeconds, p.ResidentBytes = own.CPUSeconds, own.ResidentBytes
 	}
-	if !children {
+	if family == nil {
 		return p
 	}
-	if all, err := run.ProcessUsage(p.PID, true); err == nil {
+	if all, err := family.Usage(); err == nil {
 		p.Children = all.Processes - 1
 		p.ChildrenCPUSeconds = max(all.CPUSeconds-p.CPUSeconds, 0)
 		p.ChildrenResidentBytes = max(all.ResidentBytes, p.ResidentBytes) - p.ResidentBytes

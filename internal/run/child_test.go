@@ -304,6 +304,33 @@ func TestProcessUsageWithDescendants(t *testing.T) {
 	}
 }
 
+// Who ended is seen at once, and who came meanwhile with it.
+func TestFamilyKnowsWhoEnded(t *testing.T) {
+	first, f := start(t, self("burn")), Family{PID: os.Getpid()}
+	ready(t, first)
+	count := func() int {
+		t.Helper()
+		u, err := f.Usage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Processes
+	}
+	if n := count(); n != 2 {
+		t.Fatalf("%d processes, want 2", n)
+	}
+	first.Kill()
+	if n := count(); n != 1 {
+		t.Errorf("%d processes after the child's end, want 1", n)
+	}
+	second := start(t, self("burn"))
+	ready(t, second)
+	f.looked = f.looked.Add(-newMembers)
+	if n := count(); n != 2 {
+		t.Errorf("%d processes with the next child, want 2", n)
+	}
+}
+
 func TestParseStat(t *testing.T) {
 	// From a Debian 12 host, with a name that tries to confuse.
 	const line = "4242 (a) R 1 (b)) S 17 4242 4242 0 -1 4194304 1 0 0 0 150 50 30 20 20 0 4 0 999 123456 256 18446744073709551615\n"

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 )
 
 // Usage is what a process has used.
@@ -23,24 +25,71 @@ const userHZ = 100
 // added, and the CPU time of those that have ended and were waited for; memory
 // that several of them share counts for each.
 func ProcessUsage(pid int, descendants bool) (Usage, error) {
+	if descendants {
+		return (&Family{PID: pid}).Usage()
+	}
 	s, err := readStat(pid)
 	if err != nil {
 		return Usage{}, err
 	}
-	if !descendants {
-		return Usage{CPUSeconds: float64(s.own) / userHZ, ResidentBytes: s.resident, Processes: 1}, nil
+	return Usage{CPUSeconds: float64(s.own) / userHZ, ResidentBytes: s.resident, Processes: 1}, nil
+}
+
+// Family is a process and its descendants, to be asked again and again: who they
+// are takes a look at every process there is, which on a box without anything
+// else to do was most of what capture's own process did.
+type Family struct {
+	PID int
+
+	mu     sync.Mutex
+	known  []stat // the descendants
+	looked time.Time
+}
+
+// newMembers is how long a new descendant may go unseen. One that has ended is
+// seen at once, and so is who came in its place.
+const newMembers = 5 * time.Second
+
+// Usage is ProcessUsage with descendants.
+func (f *Family) Usage() (Usage, error) {
+	s, err := readStat(f.PID)
+	if err != nil {
+		return Usage{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if time.Since(f.looked) >= newMembers || !f.again() {
+		f.known, f.looked = descendants(f.PID), time.Now()
 	}
 	var u Usage
-	children := childrenByParent()
-	todo := []stat{s}
-	for len(todo) > 0 {
-		s, todo = todo[0], todo[1:]
+	for _, s := range append([]stat{s}, f.known...) {
 		u.CPUSeconds += float64(s.own+s.waited) / userHZ
 		u.ResidentBytes += s.resident
 		u.Processes++
-		todo = append(todo, children[s.pid]...)
 	}
 	return u, nil
+}
+
+// again reads the known ones again and says whether all are still there; the
+// number of one that has ended may be another's now.
+func (f *Family) again() bool {
+	for i, k := range f.known {
+		s, err := readStat(k.pid)
+		if err != nil || s.parent != k.parent {
+			return false
+		}
+		f.known[i] = s
+	}
+	return true
+}
+
+func descendants(pid int) (found []stat) {
+	children := childrenByParent()
+	for todo := children[pid]; len(todo) > 0; todo = todo[1:] {
+		found = append(found, todo[0])
+		todo = append(todo, children[todo[0].pid]...)
+	}
+	return found
 }
 
 type stat struct {

@@ -27,6 +27,7 @@ type cli struct {
 	Name    string      `default:"virtual machine" help:"Shown in the pattern."`
 	MAC     string      `name:"mac" help:"The box's hardware address; QEMU's own if not given."`
 	Offset  int         `default:"30000" help:"The box's port 80 is this host's 80 + offset, and so on."`
+	CPUs    int         `name:"cpus" default:"2" help:"Processors of the machine. Without KVM one is cheaper for the host than two."`
 	Port    map[int]int `placeholder:"BOX=HOST" help:"Forward these ports instead, such as 80=8101."`
 	Control string      `default:"127.0.0.1:15556" help:"Where the stick takes commands."`
 }
@@ -92,7 +93,7 @@ func (c cli) ports() map[int]int {
 }
 
 func (c cli) machine(ctx context.Context, usb net.Addr) error {
-	cfg := vm.Config{PC: c.PC, Display: c.PC, Image: c.Image, Dir: c.Dir, MAC: c.MAC, Stick: usb.String(), Ports: c.ports()}
+	cfg := vm.Config{CPUs: c.CPUs, PC: c.PC, Display: c.PC, Image: c.Image, Dir: c.Dir, MAC: c.MAC, Stick: usb.String(), Ports: c.ports()}
 	login := "the last run's password"
 	if !c.Keep {
 		password := rand.Text()[:10]
