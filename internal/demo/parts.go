@@ -55,7 +55,7 @@ func (l layout) machine(name string, number int, source string, stream, http int
 	return part{
 		name: name + " machine", program: "vm", status: l.addr(http),
 		args: []string{
-			"--image", l.image(), "--dir", filepath.Join(l.dir, name), "--name", name, "--source", source,
+			"--image", l.image(), "--cpus=1", "--dir", filepath.Join(l.dir, name), "--name", name, "--source", source,
 			"--mac", fmt.Sprintf("02:00:00:00:00:%02d", number), "--control", l.addr(15555 + number),
 			port(80, http), port(8899, stream), port(8898, stream-1),
 		},
