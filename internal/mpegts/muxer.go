@@ -29,6 +29,9 @@ type Options struct {
 	Discontinuity bool  // the first packet of each PID says that it goes on from nothing before
 }
 
+// maxHeld is how many sounds HoldAudio keeps back at most: 0.2 s.
+const maxHeld = 10
+
 // Muxer writes a transport stream of H.264 and AAC-LC, 48 kHz stereo. Every
 // call ends in at most one Write of whole packets. It is not safe for use by
 // several goroutines at once.
@@ -37,6 +40,7 @@ type Muxer struct {
 	lead    int64
 	maxFill int64 // a longer gap is a discontinuity
 	buf     []byte
+	held    int // sounds in buf that wait for a picture
 
 	pat, pmt     stream
 	video, audio stream
@@ -91,7 +95,7 @@ func (m *Muxer) WriteVideo(u media.Unit) error {
 	if len(u.Data) == 0 {
 		return errors.New("mpegts: empty access unit")
 	}
-	m.buf = m.appendVideo(m.buf[:0], u, false)
+	m.buf = m.appendVideo(m.buf, u, false)
 	return m.flush()
 }
 
@@ -100,14 +104,28 @@ func (m *Muxer) WriteAudio(u media.Unit) error {
 	if err := checkAudio(u); err != nil {
 		return err
 	}
-	m.buf = m.appendAudio(m.buf[:0], u, false)
+	m.buf = m.appendAudio(m.buf, u, false)
+	return m.flush()
+}
+
+// HoldAudio is WriteAudio together with what is written next, which a live
+// stream's picture soon is: a player waits for that anyway, and each Write
+// wakes every reader, recorder and socket behind it.
+func (m *Muxer) HoldAudio(u media.Unit) error {
+	if err := checkAudio(u); err != nil {
+		return err
+	}
+	m.buf = m.appendAudio(m.buf, u, false)
+	if m.held++; m.held < maxHeld {
+		return nil
+	}
 	return m.flush()
 }
 
 // WritePCR keeps the clock and the tables going where a frame was skipped.
 // at is the DTS that the frame would have had.
 func (m *Muxer) WritePCR(at int64) error {
-	m.buf = m.appendClock(m.buf[:0], at-m.lead)
+	m.buf = m.appendClock(m.buf, at-m.lead)
 	return m.flush()
 }
 
@@ -116,6 +134,7 @@ func (m *Muxer) flush() error {
 		return nil
 	}
 	_, err := m.w.Write(m.buf)
+	m.buf, m.held = m.buf[:0], 0
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -273,4 +274,38 @@ func BenchmarkDemux(b *testing.B) {
 		rounds++
 	}
 	b.ReportMetric(float64(time.Since(begin).Microseconds())/float64(rounds*n), "µs/unit")
+}
+
+// Held sounds come in one Write with the picture that follows them, and don't
+// wait for one for ever.
+func TestHeldAudioGoesWithThePicture(t *testing.T) {
+	var writes []int
+	m := NewMuxer(writerFunc(func(p []byte) { writes = append(writes, len(p)/PacketSize) }), Options{})
+	sound := func(n int64) media.Unit {
+		return media.Unit{Track: media.Audio, PTS: n * 1920, DTS: n * 1920, Data: make([]byte, 100)}
+	}
+	video := media.Unit{Track: media.Video, Key: true, Data: []byte{0, 0, 0, 1, 0x65, 1, 2, 3}}
+	for n := range int64(2) {
+		if err := m.HoldAudio(sound(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(writes) != 0 {
+		t.Fatalf("%v packets were written before the picture", writes)
+	}
+	if err := m.WriteVideo(video); err != nil {
+		t.Fatal(err)
+	}
+	// Tables before the first sound and before the keyframe, two sounds, a picture.
+	if want := []int{7}; !slices.Equal(writes, want) {
+		t.Errorf("writes of %v packets, want %v", writes, want)
+	}
+	for n := range int64(2 * maxHeld) {
+		if err := m.HoldAudio(sound(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []int{7, maxHeld, maxHeld}; !slices.Equal(writes, want) {
+		t.Errorf("without pictures: writes of %v packets, want %v", writes, want)
+	}
 }

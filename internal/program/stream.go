@@ -296,7 +296,7 @@ func (s *Stream) writeSilence() error {
 func (s *Stream) writeSound(data []byte) error {
 	ticks := media.AACTicks(s.sound)
 	s.sound++
-	return s.mux.WriteAudio(media.Unit{Track: media.Audio, PTS: ticks, DTS: ticks, Data: data})
+	return s.mux.HoldAudio(media.Unit{Track: media.Audio, PTS: ticks, DTS: ticks, Data: data})
 }
 
 // Run fills frames that don't come with the slate until ctx ends.
