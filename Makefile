@@ -98,9 +98,9 @@ vm-pc: ## boot that image in a virtual machine with UEFI, a stick and a screen
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "gofmt would change these"; exit 1; }
 	go vet ./...
-	go vet -tags vm ./images/vm ./internal/e2e
+	go vet -tags vm ./images/vm ./images/fleet ./internal/e2e
 	go tool staticcheck ./...
-	go tool staticcheck -tags vm ./images/vm
+	go tool staticcheck -tags vm ./images/vm ./images/fleet
 
 check: deps lint ## lint and unit tests, in under 4 minutes
 	go test -short $$(go list ./... | grep -v /internal/e2e)
@@ -116,6 +116,7 @@ bench: build ## benchmarks, with exact latency, cost and comparison figures
 drill: build image vm-ready ## long runs of what make test does shortly, each at most DRILLTIME
 	DRILL=1 go test -count=1 -v -timeout 60m -run Drill ./appliance/...
 	DRILL=1 go test -tags vm -count=1 -v -timeout 60m ./internal/e2e
+	go test -tags vm -count=1 -v -timeout $(DRILLTIME) -run TestDrillFleet ./images/fleet
 	@failed=0; for t in $$(go test -tags vm -list '$(DRILLS)' ./images/vm | grep '^Test' | $(if $(wildcard bin/videobox-pc.img),cat,grep -v PC)); do \
 	  go test -tags vm -count=1 -v -timeout $(DRILLTIME) -run "^$$t$$" ./images/vm || failed=1; done; exit $$failed
 

@@ -42,11 +42,19 @@ type Fleet struct {
 	web   []*httptest.Server
 }
 
-// NewFleet starts n boxes, each on a port of its own.
+// NewFleet starts n boxes, each on a port of its own, on a held clock.
 func NewFleet(n int) *Fleet {
-	f := &Fleet{Held: clock.NewHeld(OldBuild * int64(time.Second))}
+	held := clock.NewHeld(OldBuild * int64(time.Second))
+	f := NewFleetOn(n, held)
+	f.Held = held
+	return f
+}
+
+// NewFleetOn starts them on any clock; there is no Held then.
+func NewFleetOn(n int, c clock.Clock) *Fleet {
+	f := &Fleet{}
 	for i := range n {
-		b := &Box{User: "admin", Password: "secret", Name: fmt.Sprintf("box%d", i+1), Clock: f.Held, Key: Key.Public().(ed25519.PublicKey)}
+		b := &Box{User: "admin", Password: "secret", Name: fmt.Sprintf("box%d", i+1), Clock: c, Key: Key.Public().(ed25519.PublicKey)}
 		b.running = box.Running{Version: "1.2", Build: OldBuild, Board: "videobox", Slot: "A"}
 		f.Boxes = append(f.Boxes, b)
 		f.web = append(f.web, httptest.NewServer(b))

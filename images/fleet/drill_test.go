@@ -1,0 +1,264 @@
+//go:build vm
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openvideobox/videobox/images/fleet/internal/box"
+	"github.com/openvideobox/videobox/images/fleet/internal/simbox"
+	"github.com/openvideobox/videobox/images/vm"
+	"github.com/openvideobox/videobox/internal/clock"
+	"github.com/openvideobox/videobox/internal/event"
+	"github.com/openvideobox/videobox/internal/metrics"
+)
+
+// machines is how many virtual machines are in the fleet.
+const machines = 3
+
+// build runs images/build in the repository's root.
+func build(t *testing.T, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", "./images/build"}, args...)...)
+	cmd.Dir = "../.."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("images/build %v: %v\n%s", args, err, out)
+	}
+}
+
+// mixed is an event of three machines and twenty simulated boxes, two a room.
+type mixed struct {
+	*simbox.Fleet
+	vms          []*vm.Machine
+	config, vbox string
+}
+
+// newMixed makes a newer image of the same sources, its bundle, and machines
+// with the older one, into which `fleet image` has written the event's secrets.
+func newMixed(t *testing.T) *mixed {
+	t.Helper()
+	if err := vm.Needs(); err != nil {
+		t.Fatal(err)
+	}
+	old, err := filepath.Abs("../../bin/videobox.img")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old); err != nil {
+		t.Fatalf("%v; make image builds it", err)
+	}
+	dir := t.TempDir()
+	key, next := filepath.Join(dir, "key"), filepath.Join(dir, "next.img")
+	m := &mixed{vbox: filepath.Join(dir, "next.vbox"), config: filepath.Join(dir, "event.yaml")}
+	if err := os.WriteFile(key, []byte(base64.StdEncoding.EncodeToString(simbox.Key.Seed())), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	build(t, "image", "--out", next)
+	build(t, "bundle", "--key", key, "--image", next, "--out", m.vbox)
+	card := filepath.Join(dir, "card.img")
+	if out, err := exec.CommandContext(t.Context(), "cp", "--sparse=always", old, card).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v: %s", err, out)
+	}
+	m.Fleet = simbox.NewFleetOn(20, clock.System)
+	t.Cleanup(m.Close)
+	m.writeEvent(t, make([]int, machines)) // ports don't matter for the card
+	if err := (imageCmd{Config: m.config, Image: card}).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range machines {
+		m.vms = append(m.vms, startBox(t, card, filepath.Join(dir, fmt.Sprint("vm", i+1))))
+	}
+	m.writeEvent(t, m.ports(t))
+	return m
+}
+
+// startBox boots a box without a stick: slates cost less, and the update judges
+// it by how it was before.
+func startBox(t *testing.T, image, dir string) *vm.Machine {
+	t.Helper()
+	perm, err := vm.BoxPerm("secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(perm, "event.secrets.yaml") // the card's videobox.yaml has them
+	perm["event.yaml"] = strings.Replace(perm["event.yaml"], "secrets: event.secrets.yaml\n", "", 1)
+	m, err := vm.Start(context.Background(), vm.Config{Image: image, Dir: dir, Perm: perm, Ports: map[int]int{80: 0, 8899: 0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		m.Stop()
+		if t.Failed() {
+			t.Logf("%s:\n%s", dir, m.Console.Last(30))
+		}
+	})
+	return m
+}
+
+func (m *mixed) ports(t *testing.T) (list []int) {
+	t.Helper()
+	for _, v := range m.vms {
+		_, port, err := net.SplitHostPort(v.Addr(80))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		_, _ = fmt.Sscan(port, &n)
+		list = append(list, n)
+	}
+	return list
+}
+
+// writeEvent lists the machines first, vm1 to vm3, then the simulated boxes.
+func (m *mixed) writeEvent(t *testing.T, vms []int) {
+	t.Helper()
+	var boxes, rooms bytes.Buffer
+	var names []string
+	add := func(name string, port int) {
+		i := len(names)
+		if port == 0 {
+			port = 10000 + i
+		}
+		fmt.Fprintf(&boxes, "  - {name: %s, address: 127.0.0.1, ports: {http: %d, stream: %d, status: %d}}\n", name, port, 20000+2*i, 30000+10*i)
+		names = append(names, name)
+	}
+	for i, port := range vms {
+		add(fmt.Sprint("vm", i+1), port)
+	}
+	for i, b := range m.Boxes {
+		_, text, _ := net.SplitHostPort(m.Addr(i))
+		port := 0
+		_, _ = fmt.Sscan(text, &port)
+		add(b.Name, port)
+	}
+	for i := 0; i+1 < len(names); i += 2 {
+		fmt.Fprintf(&rooms, "  - {name: room%d, camera: %s, slides: %s, mixer: {host: mix%d.example}}\n", i/2+1, names[i], names[i+1], i/2+1)
+	}
+	text := "event: Drill\nsecrets: secrets.yaml\nboxes:\n" + boxes.String() + "rooms:\n" + rooms.String()
+	secrets := filepath.Join(filepath.Dir(m.config), "secrets.yaml")
+	if _, err := os.Stat(secrets); err != nil {
+		if err := os.WriteFile(secrets, []byte(secretsWith(t, "secret")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(m.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ready waits until the machines answer with the credentials from the card and
+// have streamed for a while.
+func (m *mixed) ready(ctx context.Context, t *testing.T) {
+	t.Helper()
+	for i, v := range m.vms {
+		first, err := vm.FirstByte(ctx, v, 8899)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := box.Box{Addr: v.Addr(80), User: "admin", Password: "secret", HTTP: box.Client()}
+		for {
+			u, err := b.Update(ctx)
+			s, serr := b.Status(ctx)
+			if err == nil && serr == nil && leaf(s, "recorder growing") == metrics.OK && leaf(s, "stream growing") == metrics.OK {
+				t.Logf("vm%d: first byte after %.0f s, runs %+v", i+1, first.Seconds(), u.Running)
+				break
+			}
+			if ctx.Err() != nil {
+				t.Fatalf("vm%d is not well: %v, %v, %+v", i+1, err, serr, s.Health)
+			}
+			time.Sleep(time.Second)
+		}
+	}
+}
+
+func leaf(s metrics.Status, name string) metrics.State {
+	for _, l := range s.Health {
+		if l.Name == name {
+			return l.State
+		}
+	}
+	return ""
+}
+
+func (m *mixed) update(ctx context.Context, t *testing.T, c updateCmd) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	c.Config, c.Bundle = m.config, m.vbox
+	err := c.run(ctx, &show{out: &out, now: time.Now}, clock.System, nobody)
+	t.Logf("error %v\n%s", err, out.String())
+	return out.String(), err
+}
+
+// TestDrillFleet updates three virtual machines and twenty simulated boxes: a
+// machine is the canary; a simulated box fails and stops it; one is in a talk;
+// then all but that one get it. The table must say so.
+func TestDrillFleet(t *testing.T) {
+	m := newMixed(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 22*time.Minute)
+	defer cancel()
+	m.ready(ctx, t)
+	m.Boxes[6].SetTalk("Opening, until 10:30")
+	m.Fault(3, func(f *simbox.Faults) { f.TrialFails = "no picture" })
+
+	text, err := m.update(ctx, t, updateCmd{Parallel: 5, Canary: "vm1"})
+	if err == nil || !strings.HasPrefix(err.Error(), "stopped by a failure") {
+		t.Errorf("the first time: %v", err)
+	}
+	for name, want := range map[string]string{"vm1": "updated (canary)", "box4": "FAILED", "box7": "in use"} {
+		if got := resultIn(text, name); got != want {
+			t.Errorf("the first time, %s: %q, want %q", name, got, want)
+		}
+	}
+	if got := resultIn(text, "box20"); got != "untouched" {
+		t.Errorf("the last box after a failure: %q", got)
+	}
+
+	m.Fault(3, func(f *simbox.Faults) { f.TrialFails = "" })
+	text, err = m.update(ctx, t, updateCmd{Parallel: 5})
+	if err == nil || !strings.HasPrefix(err.Error(), "1 of 23 boxes") {
+		t.Errorf("the second time: %v", err)
+	}
+	e, err := event.Load(m.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range e.Boxes {
+		want := []string{"updated", "has it already", "updated (canary)"}
+		if b.Name == "box7" {
+			want = []string{"in use"}
+		}
+		if got := resultIn(text, b.Name); !strings.Contains(strings.Join(want, "|"), got) || got == "" {
+			t.Errorf("the second time, %s: %q, want one of %q", b.Name, got, want)
+		}
+	}
+	for i, v := range m.vms {
+		u, err := (box.Box{Addr: v.Addr(80), User: "admin", Password: "secret", HTTP: box.Client()}).Update(ctx)
+		if err != nil || u.State != box.Committed || u.Running.Slot != "B" || v.Restarts() != 1 {
+			t.Errorf("vm%d: %+v, %d restarts, %v", i+1, u, v.Restarts(), err)
+		}
+	}
+}
+
+// resultIn is a box's result in the table at the end.
+func resultIn(text, name string) string {
+	_, table, _ := strings.Cut(text, "\n\nBOX")
+	lines := strings.Split("BOX"+table, "\n")
+	from := strings.Index(lines[0], "RESULT")
+	to := strings.Index(lines[0], "OUTAGE")
+	for _, l := range lines[1:] {
+		if f := strings.Fields(l); len(f) > 0 && f[0] == name && len(l) > from {
+			return strings.TrimSpace(string([]rune(l + strings.Repeat(" ", 80))[from:to]))
+		}
+	}
+	return ""
+}
