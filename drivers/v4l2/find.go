@@ -145,6 +145,7 @@ func (s *Source) find() (Device, Mode, error) {
 	var usable []Device
 	var errs []error
 	for _, d := range all {
+		s.asked.Store(&d)
 		d, err := s.cfg.ask(d)
 		switch {
 		case err == nil && d.Model.Known:

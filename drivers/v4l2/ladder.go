@@ -130,7 +130,7 @@ func (d Device) reset() error {
 // CLEAR_FEATURE, the sound is taken from its driver by SET_INTERFACE, and each
 // waits for 5 s.
 func (s *Source) firstly(ctx context.Context, cause error, step func() error) func() error {
-	if !errors.Is(cause, usb.ErrNoAnswer) {
+	if !errors.Is(cause, usb.ErrNoAnswer) && !errors.Is(cause, errHeld) {
 		return step
 	}
 	d := s.last

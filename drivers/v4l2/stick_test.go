@@ -227,6 +227,21 @@ func TestLadder(t *testing.T) {
 	}
 }
 
+// TestANewProcessResetsADeviceThatHangs: it has never opened it.
+func TestANewProcessResetsADeviceThatHangs(t *testing.T) {
+	for _, until := range []string{"reset", "replug"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t, v4l2.Config{Path: v4l2.Auto})
+			b.command("hang " + until)
+			defer b.end()
+			time.Sleep(12 * time.Second)
+			if n, last := b.sink.seen(); n == 0 || time.Since(last) > 200*time.Millisecond {
+				t.Errorf("hang %s: %d frames, %+v", until, n, b.src.Stats())
+			}
+		})
+	}
+}
+
 func TestWedgedForEverReplacesTheProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, v4l2.Config{Path: v4l2.Auto})

@@ -117,6 +117,7 @@ type Source struct {
 	good   Device // that delivered last
 	why    string // it has its mode
 	held   chan struct{}
+	asked  atomic.Pointer[Device] // that find has asked last, maybe in vain
 
 	edidWritten bool
 	edidTaken   []byte // what was read back then
@@ -181,7 +182,11 @@ func (s *Source) recover(ctx context.Context, state drivers.State, cause error) 
 func (s *Source) once(ctx context.Context, sink drivers.Sink) error {
 	var d Device
 	var m Mode
-	if err := s.call(ctx, openPatience, func() (err error) { d, m, err = s.find(); return err }, nil); err != nil {
+	err := s.call(ctx, openPatience, func() (err error) { d, m, err = s.find(); return err }, nil)
+	if asked := s.asked.Load(); errors.Is(err, errHeld) && asked != nil {
+		s.last = *asked // which a new process knows from this alone
+	}
+	if err != nil {
 		return err
 	}
 	s.last = d

@@ -19,6 +19,10 @@ import (
 	"github.com/openvideobox/videobox/internal/run"
 )
 
+// mostWait is how long a worker that dies again and again waits at most: what it
+// dies of may end, and then the picture is to be back within two seconds.
+const mostWait = time.Second
+
 // settled is how long the worker must have sent pictures before its restarts are
 // forgiven.
 const settled = 10 * time.Second
@@ -102,7 +106,7 @@ func (w *workers) askKey() {
 
 func (w *workers) run(ctx context.Context) error {
 	quick := 0 // restarts in a row that came soon
-	return run.Restart(ctx, "capture worker", run.Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second, Good: settled, Clock: w.p.clk}, func(ctx context.Context) error {
+	return run.Restart(ctx, "capture worker", run.Backoff{Min: 50 * time.Millisecond, Max: mostWait, Good: settled, Clock: w.p.clk}, func(ctx context.Context) error {
 		began := clock.Elapsed(w.p.clk)
 		err := w.one(ctx)
 		if ctx.Err() != nil {
