@@ -241,10 +241,29 @@ func TestDrillFleet(t *testing.T) {
 			t.Errorf("the second time, %s: %q, want one of %q", b.Name, got, want)
 		}
 	}
+	m.status(ctx, t, e)
 	for i, v := range m.vms {
 		u, err := (box.Box{Addr: v.Addr(80), User: "admin", Password: "secret", HTTP: box.Client()}).Update(ctx)
 		if err != nil || u.State != box.Committed || u.Running.Slot != "B" || v.Restarts() != 1 {
 			t.Errorf("vm%d: %+v, %d restarts, %v", i+1, u, v.Restarts(), err)
+		}
+	}
+}
+
+// status is what `fleet status` shows of the machines.
+func (m *mixed) status(ctx context.Context, t *testing.T, e *event.Event) {
+	t.Helper()
+	list, err := targets(e, []string{"vm1", "vm2", "vm3"}, nil, e.Secrets.Box)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	all := ask(ctx, list, true)
+	t.Log(printStatus(&out, all, nil))
+	t.Logf("fleet status:\n%s", out.String())
+	for _, s := range all {
+		if s.err != nil || s.detail.Uptime <= 0 || s.detail.Clock == nil || s.disk() == "?" || s.updateState() != string(box.Committed) {
+			t.Errorf("%s: %+v", s.target.Name, s)
 		}
 	}
 }
