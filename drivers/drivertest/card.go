@@ -33,6 +33,7 @@ type CardState struct {
 	NoPower bool // no 5 V on the cable
 	EDID    []byte
 	EDIDErr error                    // of writing it
+	NoEDID  error                    // of reading it
 	Keeps   func(edid []byte) []byte // what it makes of one that is written; nil: that
 	Pixels  []string
 	Gone    bool    // ENODEV for everything, until all is closed
@@ -259,7 +260,10 @@ func (in *cardInput) Cable() (there bool, err error) {
 }
 
 func (in *cardInput) EDID() (edid []byte, err error) {
-	err = in.use(func(s *CardState) { edid = slices.Clone(s.EDID) })
+	gone := in.use(func(s *CardState) { edid, err = slices.Clone(s.EDID), s.NoEDID })
+	if gone != nil {
+		return nil, gone
+	}
 	return edid, err
 }
 

@@ -19,6 +19,9 @@ func (s *Source) tellEDID(in Input) (warning string) {
 		return ""
 	}
 	has, err := in.EDID()
+	if errors.Is(err, syscall.ENOTTY) {
+		return "" // the driver knows of none
+	}
 	if err == nil && s.edidWritten && bytes.Equal(has, s.edidTaken) {
 		return EDIDMismatch(want, has)
 	}

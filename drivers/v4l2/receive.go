@@ -56,11 +56,8 @@ func (s *Source) receive(ctx context.Context, d Device, sink drivers.Sink) error
 	}()
 	r := &receiver{s: s, d: d, in: in, sink: sink, changes: in.Changes(), again: newTimer(s.cfg.Clock)}
 	defer func() { r.again.stop() }()
-	if err := s.call(ctx, openPatience, func() error { r.d.Warning = s.tellEDID(in); return nil }, nil); err != nil {
+	if err := r.tellEDID(ctx); err != nil {
 		return err
-	}
-	if r.d.Warning != "" {
-		slog.Warn("capture device", "device", d.String(), "cause", r.d.Warning)
 	}
 	for {
 		m, err := r.await(ctx)
@@ -71,6 +68,19 @@ func (s *Source) receive(ctx context.Context, d Device, sink drivers.Sink) error
 			return err
 		}
 	}
+}
+
+// tellEDID sees to it that the input has its EDID.
+func (r *receiver) tellEDID(ctx context.Context) error {
+	var warning string
+	if err := r.s.call(ctx, openPatience, func() error { warning = r.s.tellEDID(r.in); return nil }, nil); err != nil {
+		return err
+	}
+	if warning != r.d.Warning && warning != "" {
+		slog.Warn("capture device", "device", r.d.String(), "cause", warning)
+	}
+	r.d.Warning = warning
+	return nil
 }
 
 // query asks what is on the cable, and what that means.
@@ -101,6 +111,9 @@ func (r *receiver) await(ctx context.Context) (Mode, error) {
 		case !seen(t, state):
 			t, changed = Timings{}, 0
 			r.tell(state, cause)
+			if err := r.tellEDID(ctx); err != nil { // without one nobody sends anything
+				return Mode{}, err
+			}
 		case !t.same(last):
 			pause = settleEvery
 			if changed++; changed > restless {

@@ -273,6 +273,8 @@ func TestEDID(t *testing.T) {
 		"changed":         {func(s *drivertest.CardState) { s.Keeps = spoil }, 1, "byte 0x24 of block 1 is 0xff instead of 0xa4, and 1 more differ"},
 		"too many blocks": {func(s *drivertest.CardState) { s.EDIDErr = syscall.E2BIG }, 0, "2 blocks are too many for it"},
 		"read only":       {func(s *drivertest.CardState) { s.EDIDErr = syscall.ENOTTY }, 0, "can't be written"},
+		"it knows none":   {func(s *drivertest.CardState) { s.NoEDID, s.EDIDErr = syscall.ENOTTY, syscall.ENOTTY }, 0, ""},
+		"unreadable":      {func(s *drivertest.CardState) { s.NoEDID = syscall.EIO }, 2, "can't be read back: input/output error"},
 		"in use":          {func(s *drivertest.CardState) { s.EDIDErr = syscall.EBUSY }, 0, "another program"},
 	} {
 		atDesk(t, edid(), c.change, func(d *desk) {
@@ -288,6 +290,18 @@ func TestEDID(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLostEDID: without one nobody sends anything, so it is written again, once.
+func TestLostEDID(t *testing.T) {
+	atDesk(t, edid(), nil, func(d *desk) {
+		d.after(time.Second, "streaming", "")
+		d.signal(v4l2.Timings{}, syscall.ENOLINK, func(s *drivertest.CardState) { s.EDID = nil })
+		d.after(time.Minute, "no signal", "")
+		if s := d.card.State(); s.SetEDIDs != 2 || !bytes.Equal(s.EDID, edid()) {
+			t.Errorf("written %d times; it has %x", s.SetEDIDs, s.EDID)
+		}
+	})
 }
 
 // cec gives it another CEC address, as vivid does.

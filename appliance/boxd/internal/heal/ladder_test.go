@@ -108,7 +108,7 @@ func TestBacksOff(t *testing.T) {
 // comes after the one below it and after its grace, a box restarts only when it
 // may, and after a calm it begins at the bottom.
 func TestAlways(t *testing.T) {
-	inputs := []string{"streaming", "no signal", "no cable", "no device", "unsupported", "starting", "frozen", "failed", ""}
+	inputs := []string{"streaming", "no signal", "no cable", "no lock", "out of range", "no device", "unsupported", "starting", "frozen", "failed", ""}
 	rapid.Check(t, func(t *rapid.T) {
 		l := &Ladder{}
 		last, lastAt, calmSince, troubleSince := Step(-1), time.Duration(0), time.Duration(0), time.Duration(-1)
