@@ -134,6 +134,7 @@ func (s *server) handler() http.Handler {
 		mux.Handle(method+" /api/recording", passOn(s.files.lock, "record", s.box.Box.StatusAddr("record")))
 	}
 	if s.life != nil {
+		mux.Handle("GET /updates", s.files.lock.behind(http.HandlerFunc(s.serveUpdates)))
 		mux.Handle("GET /log/", s.files.lock.behind(s.life.onBox.ring.Handler()))
 	}
 	for _, path := range initPaths {

@@ -59,6 +59,7 @@ func (s *server) rows() rows {
 	}
 	if s.life != nil {
 		r.Rows = append(r.Rows, s.life.onBox.rows()...)
+		r.Rows = append(r.Rows, updateRows(s.life.update.Status())...)
 	}
 	for i, l := range status.Health {
 		r.Health = append(r.Health, healthRow(i, l, status.Now))
@@ -231,7 +232,7 @@ func (s *server) servePage(w http.ResponseWriter, r *http.Request) {
 	page.ExecuteTemplate(w, "box.html", map[string]any{
 		"Box": s.rows(), "Multicast": s.box.Box.Multicast, "Recordings": s.files.lock.usable(),
 		"Stream": "tcp://" + net.JoinHostPort(strings.Trim(host, "[]"), port), "Buffered": buffered,
-		"HTTP": "http://" + r.Host + "/stream.ts", "Version": metrics.Version(),
+		"HTTP": "http://" + r.Host + "/stream.ts", "Version": metrics.Version(), "Updates": s.life != nil,
 	})
 }
 

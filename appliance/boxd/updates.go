@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/openvideobox/videobox/appliance/boxd/internal/network"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/update"
@@ -61,4 +63,52 @@ func (s *server) system() http.Handler {
 		return system(s.files.lock, initSocket)
 	}
 	return behindLock(s.files.lock, s.life.update.Gokrazy(toInit(initSocket)))
+}
+
+// serveUpdates is the page of the box's update.
+func (s *server) serveUpdates(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = page.ExecuteTemplate(w, "updates.html", map[string]any{"Name": s.box.Box.Name, "Rows": updateRows(s.life.update.Status())})
+}
+
+// updateRows are what runs, how far an update is, and how the last one ended.
+func updateRows(u update.Status) []row {
+	rows := []row{
+		{ID: "version", Label: "Version", Text: fmt.Sprintf("%s, root %s", u.Running, u.Running.Slot)},
+		{ID: "update", Label: "Update", Text: string(u.State), State: metrics.OK},
+	}
+	now := &rows[1]
+	switch {
+	case u.State == update.Trial:
+		now.Text, now.State = "on trial: it stays if all is as well as before", metrics.Starting
+	case u.Incoming.Size > 0:
+		now.Text = fmt.Sprintf("%s: %d of %d MB of %s", u.State, u.Incoming.Received/1e6, u.Incoming.Size/1e6, u.Incoming.Version)
+	}
+	if u.Busy.Busy {
+		now.Text += " · the room is busy: " + u.Busy.Reason
+	}
+	if u.Refusal != nil {
+		now.Text += fmt.Sprintf(" · refused %s UTC: %s", u.Refusal.At.Format("15:04"), u.Refusal.Why)
+	}
+	return append(rows, lastRow(u.Last))
+}
+
+func lastRow(l *update.Last) row {
+	r := row{ID: "lastupdate", Label: "Last update", Text: "none"}
+	if l == nil {
+		return r
+	}
+	r.State, r.Text = metrics.OK, fmt.Sprintf("%s to %s: %s, %s UTC", l.From, l.To, l.Result, l.At.Format("2006-01-02 15:04"))
+	if l.Result == update.Failed {
+		r.State, r.Text = metrics.Degraded, fmt.Sprintf("%s failed, back on %s: %s", l.To, l.From, l.Reason)
+	}
+	if l.OutageMS >= 0 {
+		var took []string
+		for _, s := range l.Took {
+			took = append(took, fmt.Sprintf("%s %.1f s", s.What, s.MS/1000))
+		}
+		r.Text += fmt.Sprintf(" · stream away for %.1f s (%s)", l.OutageMS/1000, strings.Join(took, ", "))
+	}
+	return r
 }

@@ -94,6 +94,7 @@ func TestWatch(t *testing.T) {
 	r := metrics.New("guard", "box1")
 	w := newWatch("box1", web.URL, r)
 	killed, restarted := 0, 0
+	w.trial.uncommitted = func() (bool, error) { return false, nil }
 	w.kill = func(box string) (int, error) { killed++; return 1, nil }
 	w.find = func(string) int { return 100 }
 	w.restart = func(why string) error { restarted++; return errors.New("not here") }

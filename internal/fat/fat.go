@@ -195,21 +195,25 @@ func (f *fat16) folder(first uint16) ([]byte, error) {
 func (f *fat16) follows(cluster int) bool { return cluster >= 2 && 2*cluster+2 <= len(f.table) }
 func (f *fat16) next(cluster int) int     { return int(le.Uint16(f.table[2*cluster:])) }
 
-// pieces goes along a file's chain of clusters.
+// pieces goes along a file's chain of clusters; those that lie side by side are
+// one piece.
 func (f File) pieces(each func(at, n int64) error) error {
 	if most := int64(len(f.fs.table)/2) * f.fs.cluster; f.Size > most {
 		return fmt.Errorf("%d bytes, more than the %d of the file system", f.Size, most)
 	}
-	left := f.Size
-	for c := int(f.first); left > 0; c = f.fs.next(c) {
+	for left, c := f.Size, int(f.first); left > 0; {
 		if !f.fs.follows(c) {
 			return errors.New("its chain of clusters ends too early")
 		}
-		n := min(left, f.fs.cluster)
-		if err := each(f.fs.data+int64(c-2)*f.fs.cluster, n); err != nil {
+		at, n := f.fs.data+int64(c-2)*f.fs.cluster, min(left, f.fs.cluster)
+		next := f.fs.next(c)
+		for ; n < left && next == c+1 && f.fs.follows(next); next = f.fs.next(next) {
+			n, c = min(left, n+f.fs.cluster), next
+		}
+		if err := each(at, n); err != nil {
 			return err
 		}
-		left -= n
+		left, c = left-n, next
 	}
 	return nil
 }

@@ -49,6 +49,9 @@ type Card struct {
 	Root    map[int]string // devices of the roots, by partition number: 2 and 3
 	Running int            // the root that runs: 2 or 3
 	Told    int            // the root on the kernel's command line
+	// OldInit says that process 1 isn't of the running root: the trial's init
+	// could not be executed, and the old one goes on with the new root's programs.
+	OldInit bool
 }
 
 // Other is the root that isn't running.
@@ -84,8 +87,18 @@ func find(root string) (Card, error) {
 	if err != nil {
 		return Card{}, err
 	}
+	init, err := os.Stat(filepath.Join(root, "proc/1/exe"))
+	if err != nil {
+		return Card{}, err
+	}
+	of, ok := init.Sys().(*syscall.Stat_t)
+	if !ok {
+		return Card{}, errors.New("no device number for process 1")
+	}
 	link := fmt.Sprintf("sys/dev/block/%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev))
-	return card(filepath.Join(root, link), cmdline)
+	c, err := card(filepath.Join(root, link), cmdline)
+	c.OldInit = of.Dev != st.Dev
+	return c, err
 }
 
 // card is what sysfs says beside the folder of the running root (sysfs(5)).

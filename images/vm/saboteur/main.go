@@ -8,6 +8,8 @@
 //
 //	stop NAME, cont NAME, kill NAME   SIGSTOP, SIGCONT, SIGKILL
 //	hunt NAME                         kills it as often as it appears, until "hunt" alone
+//	freeze NAME                       stops it as often as it appears
+//	down INTERFACE                    takes a network interface down, as often as it comes up
 //	fill DIR MIB                      leaves that much free on the disk; "fill DIR" gives it back
 //	write FILE TEXT                   as echo TEXT > FILE does
 //	read FILE                         its lines, each behind "| "
@@ -16,6 +18,9 @@
 //	run FILE [ARGUMENT …]             runs a program, as root; what it says comes as lines behind "| "
 //	mount DEVICE FOLDER, umount FOLDER  read-only vfat, as something that looks at the boot partition does
 //	hold FILE                         opens it and never closes it
+//
+// What it finds in /perm/sabotage at its start it does at once, that once only,
+// each line until it works: that is how one image is all the bad ones that an update can bring.
 package main
 
 import (
@@ -49,6 +54,7 @@ func main() {
 	}
 	s := &saboteur{}
 	go s.hunt()
+	go s.obey(ordersFile)
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -58,7 +64,16 @@ func main() {
 	}
 }
 
-type saboteur struct{ prey atomic.Pointer[string] }
+type saboteur struct {
+	prey atomic.Pointer[prey]
+	down atomic.Pointer[string] // a network interface
+}
+
+// prey is a program and what it gets.
+type prey struct {
+	name   string
+	signal syscall.Signal
+}
 
 func (s *saboteur) serve(c net.Conn) {
 	defer c.Close()
@@ -83,14 +98,20 @@ func (s *saboteur) command(f []string, to io.Writer) error {
 		s.prey.Store(nil)
 		return nil
 	case len(f) == 2 && f[0] == "hunt":
-		s.prey.Store(&f[1])
+		s.prey.Store(&prey{f[1], syscall.SIGKILL})
+		return nil
+	case len(f) == 2 && f[0] == "freeze":
+		s.prey.Store(&prey{f[1], syscall.SIGSTOP})
+		return nil
+	case len(f) == 2 && f[0] == "down":
+		s.down.Store(&f[1])
 		return nil
 	case len(f) == 2 && f[0] == "fill":
 		return os.Remove(filler(f[1]))
 	case len(f) == 3 && f[0] == "fill":
 		return fill(f[1], f[2])
-	case len(f) == 3 && f[0] == "write":
-		return os.WriteFile(f[1], []byte(f[2]+"\n"), 0o644)
+	case len(f) >= 3 && f[0] == "write":
+		return os.WriteFile(f[1], []byte(strings.Join(f[2:], " ")+"\n"), 0o644)
 	case len(f) == 2 && f[0] == "read":
 		data, err := os.ReadFile(f[1])
 		return errors.Join(err, say(to, string(data)))
@@ -188,8 +209,11 @@ func runProgram(path string, args []string, to io.Writer) error {
 // hunt looks often enough that no program gets to answer anything.
 func (s *saboteur) hunt() {
 	for range time.Tick(50 * time.Millisecond) {
-		if prey := s.prey.Load(); prey != nil {
-			send(syscall.SIGKILL, *prey) // there may be none just now
+		if p := s.prey.Load(); p != nil {
+			send(p.signal, p.name) // there may be none just now
+		}
+		if d := s.down.Load(); d != nil {
+			takeDown(*d)
 		}
 	}
 }

@@ -114,6 +114,9 @@ func (w *watched) step() (done bool, err error) {
 	if sight == nil {
 		worse = []string{"boxd's page has not begun"}
 	}
+	if w.card.OldInit { // what would run after the next start is not what runs here
+		return true, w.giveUp("the new root's init could not be started")
+	}
 	if len(worse) > 0 {
 		w.good = 0
 	} else if w.good == 0 {
@@ -123,7 +126,7 @@ func (w *watched) step() (done bool, err error) {
 	case w.good != 0 && up-w.good >= steady:
 		return true, w.commit()
 	case up >= patience:
-		return true, w.giveUp(worse)
+		return true, w.giveUp(w.late(worse))
 	}
 	w.note(up, worse)
 	return false, nil
@@ -146,19 +149,23 @@ func (w *watched) note(up time.Duration, worse []string) {
 
 func (w *watched) commit() error {
 	if err := w.card.Commit(); err != nil {
-		return w.giveUp([]string{"it could not be committed: " + err.Error()})
+		return w.giveUp("it could not be committed: " + err.Error())
 	}
 	took, outage := w.outage()
 	w.u.end(w.card, Committed, "", took, outage)
 	return nil
 }
 
-// giveUp restarts the box, which comes up with the old root.
-func (w *watched) giveUp(worse []string) error {
-	reason := fmt.Sprintf("not as well as before within %v: %s", patience, strings.Join(worse, ", "))
+// late says why a trial's time is over.
+func (w *watched) late(worse []string) string {
 	if len(worse) == 0 {
-		reason = fmt.Sprintf("not steadily as well as before within %v: last seen: %s", patience, w.trial.Seen)
+		return fmt.Sprintf("not steadily as well as before within %v; before: %s", patience, w.trial.Seen)
 	}
+	return fmt.Sprintf("not as well as before within %v: %s", patience, strings.Join(worse, ", "))
+}
+
+// giveUp restarts the box, which comes up with the old root.
+func (w *watched) giveUp(reason string) error {
 	w.trial.Reason = reason
 	if err := w.u.keepRecord(func(r *record) { t := w.trial; r.Trial = &t }); err != nil {
 		slog.Error("the trial's end can't be noted", "error", err)

@@ -105,6 +105,12 @@ func TestFallBack(t *testing.T) {
 			}
 			r.restartedFor("given up")
 		}, "not "},
+		{"an init that can't be executed", func(r *rig) {
+			r.card.OldInit = true
+			r.reboot()
+			r.pass(time.Second)
+			r.card.OldInit = false
+		}, "init could not be started"},
 		{"no page", func(r *rig) {
 			r.set(nil)
 			r.reboot()
