@@ -37,6 +37,13 @@ func TestShortScreen(t *testing.T) {
 	t.Logf("%.1f s after QEMU's start: frame %d", time.Since(b.Started).Seconds(), first)
 	second := b.screenAfter(ctx, t, first)
 	t.Logf("then frame %d", second)
+	if dir := os.Getenv("SHOTS"); dir != "" { // for eyes
+		img, err := b.Screendump(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keep(img, dir)
+	}
 }
 
 // screenAfter waits until the screen shows a frame after the given one.
@@ -56,14 +63,14 @@ func (b box) screenAfter(ctx context.Context, t *testing.T, last int64) int64 {
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			keep(img)
+			keep(img, os.TempDir())
 			t.Fatalf("no frame after %d on the screen: last %d, %v", last, n, unread)
 		}
 	}
 }
 
-func keep(img goimage.Image) {
-	f, err := os.Create(filepath.Join(os.TempDir(), "screen.png"))
+func keep(img goimage.Image, dir string) {
+	f, err := os.Create(filepath.Join(dir, "screen.png"))
 	if err != nil {
 		return
 	}
