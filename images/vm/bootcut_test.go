@@ -31,8 +31,8 @@ func (r *recorded) bootCuts(t *testing.T, n int) {
 	var took []float64
 	for i, at := range points(to-from, n) {
 		card := c.cut(t, from+at, uint64(i))
-		cut, want := r.when(c.log.End(from+at)), uint64(0)
-		want = r.newest(cut.Add(-mayLose - 500*time.Millisecond))
+		cut := r.when(c.log.End(from + at))
+		want := r.newest(cut.Add(-mayLose - r.stall(cut)))
 		took = append(took, r.bootCut(t, card, want).Seconds())
 		if last := took[len(took)-1]; last > mayTake {
 			t.Errorf("recording again after %.1f s, want %d at most", last, mayTake)
