@@ -47,7 +47,7 @@ func muxed(t *testing.T, first int64, sizes ...int) (ts []byte, ends []int) {
 func TestIndexSaysWhatIsWhole(t *testing.T) {
 	ts, ends := muxed(t, tornStart, 900, 3000, 40, 150, 184, 66_000, 500)
 	later, _ := muxed(t, tornStart+100, 900, 900)
-	whole, after := 0, 0
+	whole, after := 0, 0 // whole as cut, and how far behind it
 	for end := 3 * mpegts.PacketSize; end <= len(ts); end += mpegts.PacketSize {
 		for whole < len(ends) && ends[whole] <= end {
 			whole, after = whole+1, 0
@@ -57,6 +57,13 @@ func TestIndexSaysWhatIsWhole(t *testing.T) {
 			continue // the middle of a long one
 		}
 		first, next := cutAndGoOn(t, ts[:end], later)
+		if left := int(first.Bytes); left > end || left < end-mpegts.PacketSize {
+			t.Fatalf("of %d bytes %d are left", end, left)
+		}
+		whole := whole
+		if whole > 0 && ends[whole-1] > int(first.Bytes) {
+			whole-- // its last packet might have been torn
+		}
 		if first.Pictures != uint64(whole) || whole > 0 && first.EndFrame != tornStart+uint64(whole)-1 {
 			t.Fatalf("%d packets hold %d pictures, the index says %d, up to %d", end/mpegts.PacketSize, whole, first.Pictures, first.EndFrame)
 		}

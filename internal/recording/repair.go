@@ -56,7 +56,7 @@ func repair(fsys FS, dir, name string, log *slog.Logger) (leftovers, error) {
 			left.unindexed = append(left.unindexed, f.name)
 		}
 	}
-	size, err := cutTorn(fsys, filepath.Join(dir, last.name), log)
+	size, err := cutTorn(fsys, filepath.Join(dir, last.name), indexed[last.name].Bytes == last.size, log)
 	if err != nil {
 		return left, err
 	}
@@ -82,8 +82,9 @@ func repair(fsys FS, dir, name string, log *slog.Logger) (leftovers, error) {
 	return left, nil
 }
 
-// cutTorn cuts a file behind its last whole packet and returns its size then.
-func cutTorn(fsys FS, name string, log *slog.Logger) (int64, error) {
+// cutTorn cuts a file behind its last whole packet and returns its size then. A
+// file that was closed and indexed is whole unless it shows otherwise.
+func cutTorn(fsys FS, name string, closed bool, log *slog.Logger) (int64, error) {
 	f, err := fsys.OpenFile(name, os.O_RDWR)
 	if err != nil {
 		return 0, err
@@ -100,6 +101,9 @@ func cutTorn(fsys FS, name string, log *slog.Logger) (int64, error) {
 		return 0, fmt.Errorf("reading the end of %s: %w", name, err)
 	}
 	good := from + int64(trailingSync(b))*mpegts.PacketSize
+	if !closed || good != info.Size() {
+		good = proven(good)
+	}
 	if good == info.Size() {
 		return good, nil
 	}
@@ -108,6 +112,19 @@ func cutTorn(fsys FS, name string, log *slog.Logger) (int64, error) {
 		return 0, err
 	}
 	return good, f.Sync()
+}
+
+// sector is what a power cut leaves as a whole or not at all.
+const sector = 512
+
+// proven leaves out the last packet if it ends in another sector than the one
+// that its sync byte shows to be there. What the sector lacks, the next start
+// finds in the stream again, or it is part of the gap.
+func proven(good int64) int64 {
+	if start := good - mpegts.PacketSize; start >= 0 && start/sector != (good-1)/sector {
+		return start
+	}
+	return good
 }
 
 // readTail finds out where a file starts and where it ends in the stream.
