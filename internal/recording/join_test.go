@@ -205,10 +205,10 @@ func TestTornTail(t *testing.T) {
 				return b
 			}, whole / 2 / 188 * 188},
 			{"zeros for the end of the last packet", func() []byte {
-				b := bytes.Clone(data[0][:188*501]) // which begins in one sector and ends in the next
+				b := bytes.Clone(data[0][:188*515]) // which begins in one sector and ends in the next
 				clear(b[len(b)/sector*sector:])
 				return b
-			}, 188 * 500},
+			}, 188 * 514},
 			{"nothing", func() []byte { return nil }, 0},
 		} {
 			m := left.copy()
