@@ -132,7 +132,9 @@ func checkFile(ctx context.Context, file string, e recording.Entry, deep bool) (
 	if !deep {
 		return last, nil
 	}
-	out, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-xerror", "-nostdin", "-i", file, "-map", "0", "-f", "null", "-").CombinedOutput()
+	// Without -xerror: the last picture may be torn, which ffmpeg calls corrupt. What
+	// is before it is compared with the stream, see wasSent.
+	out, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-nostdin", "-i", file, "-map", "0", "-f", "null", "-").CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("ffmpeg: %w: %.300s", err, out)
 	}
