@@ -2,6 +2,7 @@
 package images
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -240,6 +241,22 @@ func TestEventOfTheImage(t *testing.T) {
 		}
 		if e.Secrets.Box.Bcrypt != "" || !i.Update.NoPassword {
 			t.Errorf("%s: a password would be the same in every box", i.dir)
+		}
+	}
+}
+
+// TestTheProfileSetsTheEncoder: what stands in an image's capture.json would
+// override the board's profile on every board that the image is for.
+func TestTheProfileSetsTheEncoder(t *testing.T) {
+	for _, instance := range []string{"videobox", "videobox-pc"} {
+		data, err := os.ReadFile(filepath.Join(instance, "capture.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, flag := range []string{"preset", "threads"} {
+			if bytes.Contains(data, []byte(flag)) {
+				t.Errorf("%s: capture.json sets %s: %s", instance, flag, data)
+			}
 		}
 	}
 }

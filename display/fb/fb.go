@@ -8,7 +8,8 @@
 // meanwhile, so that the kernel prints nothing over the picture.
 //
 // From the kernel's uapi/linux/fb.h, uapi/linux/kd.h and fb/framebuffer.rst.
-// Tested on simple-framebuffer of kernel 6.12 in QEMU, and on a fake.
+// Tested in QEMU on simple-framebuffer of kernel 6.12 and on bochs-drm and
+// simpledrm of kernel 6.1, and on a fake.
 package fb
 
 import (

@@ -17,14 +17,25 @@ import (
 	"github.com/openvideobox/videobox/internal/picture"
 )
 
-// onScreen is where the box's screen shows a picture of 16:9, at 640x480.
-var onScreen = picture.Rect{X: 14, Y: 61, W: 372, H: 209}
+// onScreen is where the box's screen shows a picture of 16:9, by the screen's
+// size (PictureRect of display/screen).
+var onScreen = map[goimage.Point]picture.Rect{
+	{X: 640, Y: 480}:  {X: 14, Y: 61, W: 372, H: 209},
+	{X: 800, Y: 600}:  {X: 17, Y: 76, W: 466, H: 262},
+	{X: 1024, Y: 768}: {X: 21, Y: 97, W: 597, H: 336},
+	{X: 1280, Y: 720}: {X: 25, Y: 114, W: 699, H: 393},
+	{X: 1280, Y: 800}: {X: 27, Y: 122, W: 745, H: 419},
+}
 
 // numberOnScreen reads the stick's frame number off the box's screen.
 func numberOnScreen(img goimage.Image) (int64, error) {
 	var f media.Frame
 	picture.FromImage(&f, img)
-	return picture.ReadNumber(&f, onScreen)
+	where, ok := onScreen[img.Bounds().Size()]
+	if !ok {
+		return 0, fmt.Errorf("a screen of %v, which onScreen doesn't know", img.Bounds().Size())
+	}
+	return picture.ReadNumber(&f, where)
 }
 
 // TestShortScreen looks at the box's screen as a person would: it shows what

@@ -16,7 +16,7 @@ import (
 
 // A machine with Config.PC is an ordinary PC: q35 with UEFI (OVMF), which starts
 // what the image's boot partition holds by itself, as the box does. Its screen
-// is QEMU's bochs-display, for which the PC boxes' kernel has a driver.
+// hangs on one of QEMU's graphics cards.
 
 // QEMUForPC is the program; make vm-pc installs it, and the firmware.
 const QEMUForPC = "qemu-system-x86_64"
@@ -63,10 +63,21 @@ func (c Config) bootArgs(cmdline string) []string {
 			"-drive", "if=pflash,format=raw,readonly=on,file="+firmware,
 			"-drive", "if=pflash,format=raw,file="+option(filepath.Join(c.Dir, varsFile)))
 	}
-	if c.Display {
-		args = append(args, "-device", fmt.Sprintf("bochs-display,id=screen,xres=%d,yres=%d", screenWidth, screenHeight))
+	return append(args, c.gpuArgs()...)
+}
+
+// gpuArgs are the graphics card and what its screen is plugged by.
+func (c Config) gpuArgs() []string {
+	size := fmt.Sprintf(",xres=%d,yres=%d", screenWidth, screenHeight)
+	switch {
+	case !c.Display:
+		return nil
+	case c.GPU == "":
+		return []string{"-device", "bochs-display,id=screen" + size}
+	case c.GPU == "virtio-gpu-pci":
+		return []string{"-device", c.GPU + ",id=screen" + size, "-vnc", "unix:" + option(filepath.Join(c.Dir, vncSocket))}
 	}
-	return args
+	return []string{"-device", c.GPU + ",id=screen"}
 }
 
 // makeVars gives the firmware its memory, once.

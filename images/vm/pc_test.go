@@ -115,10 +115,19 @@ func TestShortPCBIOS(t *testing.T) {
 }
 
 // TestShortPCModules loads a module that nothing needs but tests, with
-// parameters, and runs a program of this repository in the box, against it.
+// parameters, and runs a program of this repository in the box, against it. The
+// graphics card is one that the kernel has no driver for: what the firmware has
+// set up is the screen.
 func TestShortPCModules(t *testing.T) {
-	v := bootVictimPC(t, func(c *vm.Config) { c.Perm["v4l2.test"] = testsInside(t, "drivers/v4l2") })
+	v := bootVictimPC(t, func(c *vm.Config) {
+		c.Display, c.GPU = true, "vmware-svga"
+		c.Perm["v4l2.test"] = testsInside(t, "drivers/v4l2")
+	})
 	ctx := within(t, time.Minute)
+	if name, err := v.inside(ctx, "read /sys/class/graphics/fb0/name"); err != nil || name != "simpledrmdrmfb\n" {
+		t.Errorf("framebuffer %q, %v", name, err)
+	}
+	t.Logf("on the screen: frame %d", v.screenAfter(ctx, t, -1))
 	v.sabotage(t, "module vivid n_devs=1 node_types=0x1 num_inputs=1 input_types=0x3 vid_cap_nr=7")
 	if name, err := v.inside(ctx, "read /sys/class/video4linux/video7/name"); err != nil || !strings.HasPrefix(name, "vivid-") {
 		t.Errorf("vivid's device: %q, %v", name, err)

@@ -4,6 +4,7 @@ package vm_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -50,7 +51,7 @@ func TestShortPCUpdate(t *testing.T) {
 		if n := v.root(ctx, t); n != 2 {
 			t.Errorf("root %d after a switch and a power cut, want 2", n)
 		}
-		v.sameRoot(ctx, t)
+		v.namesRoot(ctx, t, 2)
 	})
 }
 
@@ -79,9 +80,9 @@ func (v victim) root(ctx context.Context, t *testing.T) int {
 	}
 }
 
-// sameRoot wants all that a start may read to name one root: init and kexec
-// read cmdline.txt, systemd-boot its own file.
-func (v victim) sameRoot(ctx context.Context, t *testing.T) {
+// namesRoot wants all that a start may read to name one root: init and kexec
+// read cmdline.txt, systemd-boot its own file, which must stay whole.
+func (v victim) namesRoot(ctx context.Context, t *testing.T, root int) {
 	t.Helper()
 	v.sabotage(t, "mount "+bootDevice+" /tmp/look")
 	defer v.sabotage(t, "umount /tmp/look")
@@ -94,8 +95,9 @@ func (v victim) sameRoot(ctx context.Context, t *testing.T) {
 		t.Fatal(err)
 	}
 	_, options, _ := strings.Cut(loader, "\noptions ")
-	if strings.TrimSpace(options) != strings.TrimSpace(cmdline) || !strings.Contains(loader, "\nlinux /vmlinuz\n") {
-		t.Errorf("gokrazy.conf:\n%s\ncmdline.txt:\n%s", loader, cmdline)
+	want := fmt.Sprintf("/PARTNROFF=%d ", root-1)
+	if !strings.Contains(cmdline, want) || strings.TrimSpace(options) != strings.TrimSpace(cmdline) || !strings.Contains(loader, "\nlinux /vmlinuz\n") {
+		t.Errorf("want %s in gokrazy.conf:\n%s\nand cmdline.txt:\n%s", want, loader, cmdline)
 	}
 }
 

@@ -25,7 +25,7 @@ const (
 
 // screenArgs give the machine its device tree.
 func (c Config) screenArgs() []string {
-	if !c.Display {
+	if !c.Display || c.PC {
 		return nil
 	}
 	return []string{"-dtb", filepath.Join(c.Dir, treeFile)}

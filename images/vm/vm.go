@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"net"
 	"os"
 	"os/exec"
@@ -51,10 +52,15 @@ type Config struct {
 	Watchdog bool // has a hardware watchdog (i6300esb), which resets the machine
 	Display  bool // has a screen (/dev/fb0, 640x480), for Screendump
 	// RTC is the time in the machine's clock at its start; zero: the host's.
-	RTC    time.Time
-	PC     bool   // a PC with UEFI, for images of PC boxes
-	BIOS   bool   // such a PC with a BIOS instead
-	Append string // for images of the Pi: words for the end of the kernel's command line
+	RTC time.Time
+	PC  bool // a PC with UEFI, for images of PC boxes
+	// GPU is the graphics card of a PC with Display, by QEMU's name: bochs-display
+	// if empty; vmware-svga, of which only the firmware knows how to set a mode;
+	// virtio-gpu-pci, into which screens can be plugged.
+	GPU       string
+	Unplugged bool   // with virtio-gpu-pci: no screen at the start, see PlugScreen
+	BIOS      bool   // such a PC with a BIOS instead
+	Append    string // for images of the Pi: words for the end of the kernel's command line
 }
 
 // QEMU is the program; make vm installs it.
@@ -113,7 +119,14 @@ func Start(ctx context.Context, c Config) (*Machine, error) {
 		return nil, err
 	}
 	m.life = first
+	if c.Unplugged {
+		err = m.PlugScreen(ctx, image.Point{})
+	}
 	go m.keep(ctx)
+	if err != nil {
+		m.Stop()
+		return nil, err
+	}
 	return m, nil
 }
 

@@ -6,6 +6,7 @@
 // A command a line, an answer a line: ok, or error and what is wrong. What is
 // meant by NAME of a process is a program's file name; worker is capture's.
 //
+//	pids NAME                         its processes
 //	stop NAME, cont NAME, kill NAME   SIGSTOP, SIGCONT, SIGKILL
 //	hunt NAME                         kills it as often as it appears, until "hunt" alone
 //	freeze NAME                       stops it as often as it appears
@@ -94,6 +95,9 @@ func (s *saboteur) command(f []string, to io.Writer) error {
 	switch {
 	case len(f) == 2 && signals[f[0]] != 0:
 		return send(signals[f[0]], f[1])
+	case len(f) == 2 && f[0] == "pids":
+		list, err := processes(f[1])
+		return errors.Join(err, say(to, strings.Trim(fmt.Sprint(list), "[]")))
 	case len(f) == 1 && f[0] == "hunt":
 		s.prey.Store(nil)
 		return nil
@@ -219,25 +223,33 @@ func (s *saboteur) hunt() {
 }
 
 func send(sig syscall.Signal, name string) error {
-	list, err := os.ReadDir("/proc")
+	pids, err := processes(name)
 	if err != nil {
 		return err
 	}
-	sent := 0
-	for _, d := range list {
-		pid, err := strconv.Atoi(d.Name())
-		if err != nil || !is(pid, name) {
-			continue
-		}
+	for _, pid := range pids {
 		if err := syscall.Kill(pid, sig); err != nil {
 			return err
 		}
-		sent++
-	}
-	if sent == 0 {
-		return errors.New("no process " + name)
 	}
 	return nil
+}
+
+// processes are those of a program; that there is none is an error.
+func processes(name string) (pids []int, err error) {
+	list, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range list {
+		if pid, err := strconv.Atoi(d.Name()); err == nil && is(pid, name) {
+			pids = append(pids, pid)
+		}
+	}
+	if len(pids) == 0 {
+		return nil, errors.New("no process " + name)
+	}
+	return pids, nil
 }
 
 // is compares a command line: capture's worker is capture with a command.
