@@ -18,32 +18,37 @@ import (
 
 	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/mpegts"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 )
 
-// binary builds capture once for all tests of the package.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "capture-test")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "capture")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %v\n%s", err, out)
-	}
-	return path, nil
-})
+// programs is where tests put the programs that they make of this package.
+var programs string
+
+// made makes one by go build or go test, when it is first asked for.
+func made(name string, args ...string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		path := filepath.Join(programs, name)
+		if out, err := exec.Command("go", append(args, "-o", path, ".")...).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("go %s: %v\n%s", args[0], err, out)
+		}
+		return path, nil
+	})
+}
+
+// binary is capture itself.
+var binary = made("capture", "build")
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCapture) != "" {
 		main()
 		return
 	}
-	code := m.Run()
-	for _, built := range []func() (string, error){binary, scripted} {
-		if path, err := built(); err == nil {
-			os.RemoveAll(filepath.Dir(path))
-		}
+	var err error
+	if programs, err = os.MkdirTemp("", "capture-test"); err != nil {
+		panic(err)
 	}
+	code := m.Run()
+	os.RemoveAll(programs)
 	os.Exit(code)
 }
 
@@ -70,7 +75,7 @@ type box struct {
 	cmd            *exec.Cmd
 	stream, status string
 	config         string
-	log            *lockedBuffer
+	log            *runtest.Log
 	done           chan struct{}
 }
 
@@ -94,7 +99,7 @@ func startVideo(t *testing.T, path, source, video, preset string, env ...string)
 	t.Helper()
 	p := freePorts(t)
 	b := &box{
-		t: t, log: new(lockedBuffer), done: make(chan struct{}),
+		t: t, log: new(runtest.Log), done: make(chan struct{}),
 		stream: fmt.Sprintf("127.0.0.1:%d", p+1), status: fmt.Sprintf("127.0.0.1:%d", p+2),
 		config: filepath.Join(t.TempDir(), "event.yaml"),
 	}

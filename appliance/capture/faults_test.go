@@ -1,13 +1,10 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,17 +16,7 @@ import (
 // scripted builds the tests as a program that is capture, with the source of
 // script_test.go. It is built without the race detector, under which pictures
 // take ten times as long.
-var scripted = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "capture-script")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "capture")
-	if out, err := exec.Command("go", "test", "-c", "-o", path, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go test -c: %v\n%s", err, out)
-	}
-	return path, nil
-})
+var scripted = made("capture-scripted", "test", "-c")
 
 // asCapture says to the program that scripted built that it is to be capture.
 const asCapture = "VIDEOBOX_TEST_IS_CAPTURE"

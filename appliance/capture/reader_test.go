@@ -85,21 +85,3 @@ func (r *reader) until(t *testing.T, what string, want func(s h264.Stamp, rep mp
 func live(s h264.Stamp, _ mpegts.Report) bool { return s.Flags&h264.Slate == 0 && s.Capture != 0 }
 
 func slate(s h264.Stamp, _ mpegts.Report) bool { return s.Flags&h264.Slate != 0 }
-
-// lockedBuffer is a log that is written and read at the same time.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}

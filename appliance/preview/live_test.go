@@ -18,6 +18,7 @@ import (
 	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/mpegts"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 	"github.com/openvideobox/videobox/internal/tee"
 )
 
@@ -184,7 +185,7 @@ func TestADyingPreviewHarmsNobody(t *testing.T) {
 	shows := func(after int64) int64 {
 		t.Helper()
 		var n int64
-		eventually(t, "preview shows the stream", func() bool {
+		runtest.Eventually(t, "preview shows the stream", func() bool {
 			var err error
 			n, err = fileNumber(out)
 			return err == nil && n > after
@@ -196,7 +197,7 @@ func TestADyingPreviewHarmsNobody(t *testing.T) {
 		var from int
 		get := func() (n int) { r.mu.Lock(); defer r.mu.Unlock(); return r.frames }
 		from = get()
-		eventually(t, "the stream goes on", func() bool { return get() > from+n })
+		runtest.Eventually(t, "the stream goes on", func() bool { return get() > from+n })
 	}
 	p := child(t, args...)
 	n := shows(0)

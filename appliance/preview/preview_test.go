@@ -32,6 +32,7 @@ import (
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/picture"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 )
 
 func TestMain(m *testing.M) {
@@ -90,12 +91,12 @@ func TestShowsTheStream(t *testing.T) {
 	p := start(t, b, filePanel(out, image.Pt(640, 480)))
 
 	var first int64
-	eventually(t, "the picture can be read off the screen", func() bool {
+	runtest.Eventually(t, "the picture can be read off the screen", func() bool {
 		n, err := fileNumber(out)
 		first = n
 		return err == nil && n > 0
 	})
-	eventually(t, "a later keyframe is shown", func() bool {
+	runtest.Eventually(t, "a later keyframe is shown", func() bool {
 		n, err := fileNumber(out)
 		return err == nil && n >= first+25
 	})
@@ -103,7 +104,7 @@ func TestShowsTheStream(t *testing.T) {
 		t.Errorf("hop %+v", h)
 	}
 	b.Paused.Store(true)
-	eventually(t, "an old picture is not shown for long", func() bool {
+	runtest.Eventually(t, "an old picture is not shown for long", func() bool {
 		_, err := fileNumber(out)
 		return err != nil
 	})
@@ -177,28 +178,19 @@ func TestScreensComeAndGo(t *testing.T) {
 	hangs := &fake{there: true, size: image.Pt(240, 135), hang: make(chan struct{})}
 	start(t, b, hangs.kind("a"), bad.kind("b"), good.kind("c"), late.kind("d"))
 	t.Cleanup(func() { close(hangs.hang) })
-	eventually(t, "the good one is drawn on", good.get(func(f *fake) bool { return f.drawn > 5 && f.number > 0 }))
+	runtest.Eventually(t, "the good one is drawn on", good.get(func(f *fake) bool { return f.drawn > 5 && f.number > 0 }))
 	late.set(func() { late.there = true })
-	eventually(t, "one that is plugged in later too", late.get(func(f *fake) bool { return f.number > 0 }))
+	runtest.Eventually(t, "one that is plugged in later too", late.get(func(f *fake) bool { return f.number > 0 }))
 	late.set(func() { late.fail = errors.New("pulled out") })
-	eventually(t, "one that is pulled out is closed", late.get(func(f *fake) bool { return f.closed > 0 }))
+	runtest.Eventually(t, "one that is pulled out is closed", late.get(func(f *fake) bool { return f.closed > 0 }))
 	late.set(func() { late.fail = nil; late.number = 0 })
-	eventually(t, "and opened again", late.get(func(f *fake) bool { return f.number > 0 && f.opened > 1 }))
+	runtest.Eventually(t, "and opened again", late.get(func(f *fake) bool { return f.number > 0 && f.opened > 1 }))
 	if bad.get(func(f *fake) bool { return f.drawn > 0 || f.opened < 2 })() {
 		t.Errorf("the bad one: %+v", bad)
 	}
 	var first int64
 	good.set(func() { first = good.number })
-	eventually(t, "the good one goes on", good.get(func(f *fake) bool { return f.number > first }))
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
+	runtest.Eventually(t, "the good one goes on", good.get(func(f *fake) bool { return f.number > first }))
 }
 
 func peer(name string, detail map[string]any, health ...metrics.Leaf) peers.Peer {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/openvideobox/videobox/internal/metrics"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 )
 
 // binary builds tstee once: load is measured on the program as it ships.
@@ -34,25 +34,7 @@ type child struct {
 	*exec.Cmd
 	stdin  io.WriteCloser
 	shift  int
-	stderr *lockedBuffer
-}
-
-// lockedBuffer takes the log of a process that goes on writing.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
+	stderr *runtest.Log
 }
 
 // freeShift finds a PORTSHIFT of which every port is free.
@@ -82,7 +64,7 @@ func free(ports ...int) bool {
 // start runs path with a shift, and ends it with the test.
 func start(tb testing.TB, path string, args ...string) *child {
 	tb.Helper()
-	c := &child{shift: freeShift(tb), stderr: &lockedBuffer{}}
+	c := &child{shift: freeShift(tb), stderr: &runtest.Log{}}
 	c.Cmd = exec.Command(path, append(args, strconv.Itoa(c.shift))...)
 	c.Stderr = c.stderr
 	in, err := c.StdinPipe()
@@ -152,20 +134,11 @@ func (c *child) cpu(tb testing.TB) time.Duration {
 	return sum
 }
 
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v", what, patience)
-		}
-	}
-}
-
 // await waits until so many readers are being served: a connection may be open
 // before its server knows of it.
 func (c *child) await(t testing.TB, readers int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d readers", readers), func() bool {
+	runtest.Eventually(t, fmt.Sprintf("%d readers", readers), func() bool {
 		s, err := c.status(t)
 		return err == nil && hop(s, "stream").Readers+hop(s, "buffered").Readers+hop(s, "http").Readers == readers
 	})

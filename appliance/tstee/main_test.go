@@ -19,6 +19,7 @@ import (
 
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/mpegts"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 )
 
 // scratch holds the built program.
@@ -212,7 +213,7 @@ func TestNoiseOnStdin(t *testing.T) {
 		}
 	}
 	var s metrics.Status
-	eventually(t, "report of the noise", func() bool {
+	runtest.Eventually(t, "report of the noise", func() bool {
 		var err error
 		s, err = c.status(t)
 		return err == nil && s.State == metrics.Degraded && strings.Contains(s.Cause, "were no transport packets")

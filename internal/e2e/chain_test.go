@@ -12,12 +12,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/openvideobox/videobox/internal/metrics"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 )
 
 // chain is one running `demo run`.
@@ -26,26 +26,9 @@ type chain struct {
 	dir    string // where its event file and recordings are
 	cmd    *exec.Cmd
 	start  time.Time
-	out    lockedBuffer
+	out    runtest.Log
 	done   chan struct{}
 	err    error
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // root is the top of the repository.

@@ -22,6 +22,7 @@ import (
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/picture"
 	"github.com/openvideobox/videobox/internal/program"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -115,16 +116,6 @@ func start(t *testing.T, o Options, data ...[]byte) *Source {
 	return s
 }
 
-// until waits for something that another goroutine brings about.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("no %s", what)
-		}
-	}
-}
-
 // now is a whole second near the system's time, which stamps must be near.
 func now() int64 { return time.Now().Unix() * testRate }
 
@@ -132,7 +123,7 @@ func TestStampsAndSoundSurvive(t *testing.T) {
 	first := now()
 	s := start(t, Options{}, stream(t, first, 15))
 	s.Sound(media.SampleAt(media.FrameTime(first, testRate)), nil) // the engine has begun
-	until(t, "ten frames", func() bool { return s.Stats().Frames.Decoded >= 10 })
+	runtest.Eventually(t, "ten frames", func() bool { return s.Stats().Frames.Decoded >= 10 })
 	for i := range int64(10) {
 		at := media.FrameTime(first+i, testRate)
 		f := s.Frame(at + 1e6)
@@ -148,7 +139,7 @@ func TestStampsAndSoundSurvive(t *testing.T) {
 	if st := s.State(); st.Phase != Decoding {
 		t.Errorf("state %+v", st)
 	}
-	until(t, "sound", func() bool { return s.Stats().Sound.Written >= 9*perFrame })
+	runtest.Eventually(t, "sound", func() bool { return s.Stats().Sound.Written >= 9*perFrame })
 	checkOnset(t, s, media.SampleAt(media.FrameTime(first, testRate)))
 }
 
@@ -176,7 +167,7 @@ func TestNoiseIsCountedAndPassedOver(t *testing.T) {
 	ts := stream(t, first, 50)
 	cut := len(ts) / 3
 	s := start(t, Options{}, noise, ts[:cut], noise[:5000], ts[cut:], noise)
-	until(t, "frames after the noise", func() bool { return s.Stats().Frames.Decoded >= 30 })
+	runtest.Eventually(t, "frames after the noise", func() bool { return s.Stats().Frames.Decoded >= 30 })
 	if got := s.Stats().Strays; got < 100_000 {
 		t.Errorf("%d stray bytes", got)
 	}
@@ -186,7 +177,7 @@ func TestNoiseAloneSaysSo(t *testing.T) {
 	noise := make([]byte, 300_000)
 	rand.New(rand.NewSource(2)).Read(noise)
 	s := start(t, Options{URL: "tcp://127.0.0.1:9"}, noise)
-	until(t, "noise", func() bool { return s.Stats().Strays > 200_000 })
+	runtest.Eventually(t, "noise", func() bool { return s.Stats().Strays > 200_000 })
 	if st := s.State(); st.Phase != NoData || !strings.Contains(st.Cause, "no MPEG-TS") {
 		t.Errorf("state %+v", st)
 	}
@@ -201,7 +192,7 @@ func TestRefusedConnectionNamesTheCause(t *testing.T) {
 	l.Close()
 	s := start(t, Options{URL: "tcp://" + addr})
 	want := "no connection to " + addr + " (connection refused), retrying"
-	until(t, "cause: "+want, func() bool { return s.State().Cause == want })
+	runtest.Eventually(t, "cause: "+want, func() bool { return s.State().Cause == want })
 	if s.Name() != "camera box1" || s.Frame(time.Now().UnixNano()) != nil {
 		t.Error("a source without connection has a picture")
 	}
@@ -236,7 +227,7 @@ func TestChildThatDiesIsReplaced(t *testing.T) {
 		return opened{in, ctx}, nil
 	}})
 	ready <- s
-	until(t, "frames of a second child", func() bool { return s.Stats().Frames.Decoded >= 20 })
+	runtest.Eventually(t, "frames of a second child", func() bool { return s.Stats().Frames.Decoded >= 20 })
 	if st := s.Stats(); st.Restarts != 1 {
 		t.Errorf("%d restarts", st.Restarts)
 	}
@@ -244,7 +235,7 @@ func TestChildThatDiesIsReplaced(t *testing.T) {
 
 func TestMissingDecoderIsNamed(t *testing.T) {
 	s := start(t, Options{FFmpeg: "/nonexistent/ffmpeg"}, stream(t, now(), 30))
-	until(t, "cause", func() bool { return strings.Contains(s.State().Cause, "/nonexistent/ffmpeg") })
+	runtest.Eventually(t, "cause", func() bool { return strings.Contains(s.State().Cause, "/nonexistent/ffmpeg") })
 }
 
 // TestOtherSoftwaresStream has no stamps, B-frames, an odd rate and no sound.
@@ -258,7 +249,7 @@ func TestOtherSoftwaresStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := start(t, Options{}, ts)
-	until(t, "twenty frames", func() bool { return s.Stats().Frames.Decoded >= 20 })
+	runtest.Eventually(t, "twenty frames", func() bool { return s.Stats().Frames.Decoded >= 20 })
 	arrived := time.Now().UnixNano()
 	f := s.Frame(arrived + 10e9)
 	if f == nil || f.Width != 322 || f.Height != 182 {

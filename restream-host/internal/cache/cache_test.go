@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/openvideobox/videobox/internal/metrics"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 	"github.com/openvideobox/videobox/restream-host/internal/hls"
 )
 
@@ -119,15 +120,6 @@ const mediaList = "/hls/demo/main/index.m3u8"
 
 func segment1(n int64) string { return fmt.Sprintf("/hls/demo/main/%d.ts", n) }
 
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not within 15 s: " + what)
-		}
-	}
-}
-
 func lists(c *Cache, n int64) func() bool {
 	return func() bool {
 		_, text := get(c, mediaList)
@@ -142,8 +134,8 @@ func TestServes(t *testing.T) {
 		t.Errorf("before there is input: %d %q", code, text)
 	}
 	a.set(func() { a.list = offered(10, "...") })
-	eventually(t, "it is listed", lists(c, 12))
-	eventually(t, "the multivariant playlist", func() bool { code, _ := get(c, "/hls/demo/index.m3u8"); return code == 200 })
+	runtest.Eventually(t, "it is listed", lists(c, 12))
+	runtest.Eventually(t, "the multivariant playlist", func() bool { code, _ := get(c, "/hls/demo/index.m3u8"); return code == 200 })
 	for path, want := range map[string]string{
 		"/hls/other/index.m3u8":    `no room "other"`,
 		"/hls/demo/480/index.m3u8": `no rendition "480"`,
@@ -171,7 +163,7 @@ func TestAsksOnce(t *testing.T) {
 	a := newOrigin(t)
 	a.list = offered(10, "...")
 	c, _ := running(t, 1<<20, a)
-	eventually(t, "it is listed", func() bool { return c.rooms["demo"].streams[0].live() })
+	runtest.Eventually(t, "it is listed", func() bool { return c.rooms["demo"].streams[0].live() })
 	wait := make(chan struct{})
 	a.set(func() { a.hang = wait })
 	var wg sync.WaitGroup
@@ -182,7 +174,7 @@ func TestAsksOnce(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "the origin is asked", func() bool { return a.count(segment1(11)) > 0 })
+	runtest.Eventually(t, "the origin is asked", func() bool { return a.count(segment1(11)) > 0 })
 	close(wait)
 	wg.Wait()
 	if n := a.count(segment1(11)); n != 1 {
@@ -195,9 +187,9 @@ func TestMissingSegmentComesFromTheOther(t *testing.T) {
 	a.list = offered(10, "..g.")
 	b.lacks, a.lacks = map[int64]bool{10: true}, map[int64]bool{11: true, 12: true}
 	c, _ := running(t, 1<<20, a, b)
-	eventually(t, "main's list", lists(c, 13))
+	runtest.Eventually(t, "main's list", lists(c, 13))
 	b.set(func() { b.list = offered(10, "....") })
-	eventually(t, "it is listed without a gap", func() bool {
+	runtest.Eventually(t, "it is listed without a gap", func() bool {
 		_, text := get(c, mediaList)
 		return strings.Contains(text, "13.ts") && !strings.Contains(text, "GAP")
 	})
@@ -217,7 +209,7 @@ func TestHungOrigin(t *testing.T) {
 	a, b := newOrigin(t), newOrigin(t)
 	a.list, b.list = offered(10, "..."), offered(10, "...")
 	c, _ := running(t, 1<<20, a, b)
-	eventually(t, "it is listed", lists(c, 12))
+	runtest.Eventually(t, "it is listed", lists(c, 12))
 	wait := make(chan struct{})
 	defer close(wait)
 	a.set(func() { a.hang = wait })
@@ -229,7 +221,7 @@ func TestHungOrigin(t *testing.T) {
 		t.Errorf("it took %v", d)
 	}
 	b.set(func() { b.list = offered(10, "....") })
-	eventually(t, "the list goes on", lists(c, 13))
+	runtest.Eventually(t, "the list goes on", lists(c, 13))
 	start = time.Now()
 	if code, _ := get(c, segment1(13)); code != 200 || time.Since(start) > 500*time.Millisecond {
 		t.Errorf("the next segment: %d after %v", code, time.Since(start))
@@ -240,10 +232,10 @@ func TestFailingOrigins(t *testing.T) {
 	a, b := newOrigin(t), newOrigin(t)
 	a.list, b.list = offered(10, "..."), offered(10, "...")
 	c, r := running(t, 1<<20, a, b)
-	eventually(t, "it is listed", lists(c, 12))
+	runtest.Eventually(t, "it is listed", lists(c, 12))
 	a.set(func() { a.fail = 500 })
 	b.set(func() { b.list = offered(10, "....") })
-	eventually(t, "the list goes on", lists(c, 13))
+	runtest.Eventually(t, "the list goes on", lists(c, 13))
 	if h, _ := r.Status().Hop("origin0 demo/main"); h.State != metrics.Degraded || !strings.Contains(h.Cause, "500") {
 		t.Errorf("main shows as %s: %q", h.State, h.Cause)
 	}
@@ -253,7 +245,7 @@ func TestFailingOrigins(t *testing.T) {
 	}
 	a.set(func() { a.fail = 502 })
 	b.set(func() { b.fail = 502 })
-	eventually(t, "the cache says that no origin answers", func() bool {
+	runtest.Eventually(t, "the cache says that no origin answers", func() bool {
 		h, _ := r.Status().Hop("demo/main")
 		return h.State == metrics.Failed && h.Cause == "no origin answers"
 	})
@@ -261,7 +253,7 @@ func TestFailingOrigins(t *testing.T) {
 		t.Errorf("segment: %d %s", code, text)
 	}
 	a.set(func() { a.fail, a.list = 0, offered(14, ".") })
-	eventually(t, "main is back", lists(c, 14))
+	runtest.Eventually(t, "main is back", lists(c, 14))
 }
 
 // TestNonsense: what is no playlist of ours is an error of that origin.
@@ -278,8 +270,8 @@ func TestNonsense(t *testing.T) {
 	good := newOrigin(t)
 	good.list = offered(10, "...")
 	c, r := running(t, 1<<20, &origin{Server: bad}, &origin{Server: &httptest.Server{URL: "http://" + gone.Addr().String()}}, good)
-	eventually(t, "the good one is listed", lists(c, 12))
-	eventually(t, "the others show it", func() bool {
+	runtest.Eventually(t, "the good one is listed", lists(c, 12))
+	runtest.Eventually(t, "the others show it", func() bool {
 		x, _ := r.Status().Hop("origin0 demo/main")
 		y, _ := r.Status().Hop("origin1 demo/main")
 		return x.State == metrics.Degraded && y.State == metrics.Degraded

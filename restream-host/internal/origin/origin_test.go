@@ -13,12 +13,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/openvideobox/videobox/internal/event"
 	"github.com/openvideobox/videobox/internal/metrics"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 	"github.com/openvideobox/videobox/restream-host/internal/hls"
 )
 
@@ -87,15 +87,6 @@ func get(t *testing.T, url string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not within 20 s: " + what)
-		}
-	}
-}
-
 // TestFFmpegPublishesAndPlays: a publisher that is not ours, a player that is
 // not ours.
 func TestFFmpegPublishesAndPlays(t *testing.T) {
@@ -117,7 +108,7 @@ func TestFFmpegPublishesAndPlays(t *testing.T) {
 		publisher.Wait()
 	}()
 	playlist := web + "/hls/demo/index.m3u8"
-	eventually(t, "two segments", func() bool {
+	runtest.Eventually(t, "two segments", func() bool {
 		_, text := get(t, web+"/hls/demo/main/index.m3u8")
 		return strings.Count(text, ".ts\n") >= 2
 	})
@@ -139,7 +130,7 @@ func TestFFmpegPublishesAndPlays(t *testing.T) {
 		t.Error(err)
 	}
 	src.Close()
-	eventually(t, "the recording", func() bool {
+	runtest.Eventually(t, "the recording", func() bool {
 		files, _ := filepath.Glob(filepath.Join(dir, "demo", "demo-*.ts"))
 		return len(files) == 1 && size(files[0]) > 10_000
 	})

@@ -20,6 +20,7 @@ import (
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/mpegts"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 	"github.com/openvideobox/videobox/restream-host/internal/rtmp"
 )
 
@@ -163,15 +164,6 @@ func (o *origin) newest(conn int) int64 {
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not within 15 s: " + what)
-		}
-	}
-}
-
 // pushing runs push from src to the addresses, until the test ends.
 func pushing(t *testing.T, c Config, src *source, addrs ...string) *metrics.Reporter {
 	t.Helper()
@@ -201,7 +193,7 @@ func TestPushAcrossWraps(t *testing.T) {
 		to := min(from+25, end+1)
 		src.send(t, from, to)
 		for _, o := range []*origin{a, b} {
-			eventually(t, "everything arrives", func() bool { return o.newest(0) >= to-2 })
+			runtest.Eventually(t, "everything arrives", func() bool { return o.newest(0) >= to-2 })
 		}
 	}
 	for _, o := range []*origin{a, b} {
@@ -224,11 +216,11 @@ func TestRestartedOrigin(t *testing.T) {
 	src, a, b := newSource(), newOrigin(t, "127.0.0.1:0"), newOrigin(t, "127.0.0.1:0")
 	pushing(t, Config{}, src, a.addr, b.addr)
 	src.send(t, start, start+60)
-	eventually(t, "both have it", func() bool { return a.newest(0) >= start+58 && b.newest(0) >= start+58 })
+	runtest.Eventually(t, "both have it", func() bool { return a.newest(0) >= start+58 && b.newest(0) >= start+58 })
 	a.stop()
 	src.send(t, start+60, start+70)
 	again := newOrigin(t, a.addr)
-	eventually(t, "it connects again", func() bool { return again.newest(0) >= start+68 })
+	runtest.Eventually(t, "it connects again", func() bool { return again.newest(0) >= start+68 })
 	again.mu.Lock()
 	defer again.mu.Unlock()
 	if f := again.conn[0].frames; f[0] != start || int64(len(f)) < 69 {
@@ -263,9 +255,9 @@ func TestStalledOrigin(t *testing.T) {
 	r := pushing(t, Config{Timeout: 100 * time.Millisecond, Backlog: 2 * time.Second}, src, l.Addr().String(), good.addr)
 	for n := start; n < start+300; n += 25 {
 		src.send(t, n, n+25)
-		eventually(t, "the good one has everything", func() bool { return good.newest(0) >= n+23 })
+		runtest.Eventually(t, "the good one has everything", func() bool { return good.newest(0) >= n+23 })
 	}
-	eventually(t, "it is tried again", func() bool { return accepted.Load() >= 2 })
+	runtest.Eventually(t, "it is tried again", func() bool { return accepted.Load() >= 2 })
 	st := r.Status()
 	if h, _ := st.Hop(l.Addr().String()); h.State != metrics.Failed || !strings.Contains(h.Cause, "no answer") || strings.Contains(h.Cause, "key=") {
 		t.Errorf("the stalled origin shows as %s: %q", h.State, h.Cause)
@@ -281,11 +273,11 @@ func TestSourceComesBack(t *testing.T) {
 	src, o := newSource(), newOrigin(t, "127.0.0.1:0")
 	pushing(t, Config{}, src, o.addr)
 	src.send(t, start, start+51)
-	eventually(t, "it runs", func() bool { return o.newest(0) >= start+49 })
+	runtest.Eventually(t, "it runs", func() bool { return o.newest(0) >= start+49 })
 	src.end()
 	<-src.opens
 	src.send(t, start+25, start+101)
-	eventually(t, "it goes on", func() bool { return o.newest(0) >= start+99 })
+	runtest.Eventually(t, "it goes on", func() bool { return o.newest(0) >= start+99 })
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.conn) != 1 {
@@ -303,12 +295,12 @@ func TestClockSetBack(t *testing.T) {
 	src, o := newSource(), newOrigin(t, "127.0.0.1:0")
 	pushing(t, Config{}, src, o.addr)
 	src.send(t, start, start+51)
-	eventually(t, "it runs", func() bool { return o.newest(0) >= start+49 })
+	runtest.Eventually(t, "it runs", func() bool { return o.newest(0) >= start+49 })
 	src.sound = 0
 	back := start - 25*3600
 	src.mux.Discontinuity()
 	src.send(t, back, back+51)
-	eventually(t, "it starts anew", func() bool { return o.newest(1) == back+49 || o.newest(1) == back+50 })
+	runtest.Eventually(t, "it starts anew", func() bool { return o.newest(1) == back+49 || o.newest(1) == back+50 })
 }
 
 func TestBacklogDropsWholeGOPs(t *testing.T) {

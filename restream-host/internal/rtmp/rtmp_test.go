@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -72,25 +73,8 @@ type server struct {
 	*Server
 	addr  string
 	sinks chan *testSink
-	log   *lockedBuffer
+	log   *runtest.Log
 	stop  context.CancelFunc
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func serve(t *testing.T, key string, now ...func() time.Time) *server {
@@ -99,7 +83,7 @@ func serve(t *testing.T, key string, now ...func() time.Time) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{addr: l.Addr().String(), sinks: make(chan *testSink, 100), log: &lockedBuffer{}}
+	s := &server{addr: l.Addr().String(), sinks: make(chan *testSink, 100), log: &runtest.Log{}}
 	s.Server = &Server{Key: key, Connections: 20, Log: slog.New(slog.NewTextHandler(s.log, nil))}
 	s.Open = func(stream, _ string) (Sink, error) {
 		if !strings.HasPrefix(stream, "demo") {
@@ -133,16 +117,6 @@ func (s *server) sink(t *testing.T) *testSink {
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody publishes within 10 s")
 		return nil
-	}
-}
-
-// eventually waits for what another goroutine does.
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not within 10 s: " + what)
-		}
 	}
 }
 
@@ -231,8 +205,8 @@ func TestWhoMayPublish(t *testing.T) {
 			if err := cl.Err(); err == nil || !strings.Contains(err.Error(), c.refused) {
 				t.Errorf("told %v, want %q", err, c.refused)
 			}
-			eventually(t, "the counter goes up", func() bool { return c.count() == before+1 })
-			eventually(t, "the log says so", func() bool { return strings.Contains(s.log.String(), c.refused) })
+			runtest.Eventually(t, "the counter goes up", func() bool { return c.count() == before+1 })
+			runtest.Eventually(t, "the log says so", func() bool { return strings.Contains(s.log.String(), c.refused) })
 		})
 	}
 	if strings.Contains(s.log.String(), "s3cret2") {
@@ -305,7 +279,7 @@ func TestBadPeers(t *testing.T) {
 	k.next(t)
 	other := dialed(t, s, "/stream/demo-480?key=k")
 	s.sink(t)
-	eventually(t, "they are counted", func() bool { return s.stats.Broken.Load() >= 4 })
+	runtest.Eventually(t, "they are counted", func() bool { return s.stats.Broken.Load() >= 4 })
 	if n := s.stats.Panics.Load(); n > 0 {
 		t.Errorf("%d panics in the library:\n%s", n, s.log)
 	}
@@ -321,7 +295,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		}
 		defer conn.Close()
 	}
-	eventually(t, "the ones too many are refused", func() bool { return s.stats.Refused.Load() == 10 })
+	runtest.Eventually(t, "the ones too many are refused", func() bool { return s.stats.Refused.Load() == 10 })
 }
 
 // TestBrokenMedia: a publisher that is let in and then sends nonsense.
@@ -345,7 +319,7 @@ func TestBrokenMedia(t *testing.T) {
 			case <-time.After(10 * time.Second):
 				t.Fatal("still connected after 10 s")
 			}
-			eventually(t, "it is counted", func() bool { return s.stats.Broken.Load() == 1 })
+			runtest.Eventually(t, "it is counted", func() bool { return s.stats.Broken.Load() == 1 })
 		})
 	}
 }

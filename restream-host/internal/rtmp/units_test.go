@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 )
 
 func avcc(nals ...[]byte) []byte {
@@ -144,7 +145,7 @@ func TestFFmpegPublishes(t *testing.T) {
 	if out, err := run("?key=s3cret", "-ar", "44100"); err == nil {
 		t.Errorf("44.1 kHz sound was taken: %s", out)
 	}
-	eventually(t, "the log says what is wrong with the sound", func() bool {
+	runtest.Eventually(t, "the log says what is wrong with the sound", func() bool {
 		return strings.Contains(s.log.String(), "44100 Hz") && strings.Contains(s.log.String(), "-ar 48000")
 	})
 }
