@@ -57,6 +57,10 @@ func (l *life) parts() []part {
 	)
 }
 
+// farewell is how long the answer to who asked for a restart has to get out of
+// the box, whose network ends at once with the restart.
+const farewell = 500 * time.Millisecond
+
 // updates marks a trial, so it comes before all that may restart the box.
 func (l *life) updates(ctx context.Context) {
 	l.schedule = &update.Schedule{Client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, Where: func() (url, room string) {
@@ -68,9 +72,12 @@ func (l *life) updates(ctx context.Context) {
 	l.update = update.New(update.Options{
 		Dir: filepath.Join(perm.Dir, "videobox"), Ready: usable(ctx, l.perm), Run: runDir, Etc: etcDir,
 		Card: slot.System, Clock: clock.System, Talk: l.schedule.Talk,
-		Uptime:  func() time.Duration { up, _ := restart.Uptime(); return up }, // Linux has CLOCK_BOOTTIME
-		InSync:  func() bool { return clock.InSync(true) },
-		Restart: func(why string) error { return restart.Now("boxd", why) },
+		Uptime: func() time.Duration { up, _ := restart.Uptime(); return up }, // Linux has CLOCK_BOOTTIME
+		InSync: func() bool { return clock.InSync(true) },
+		Restart: func(why string) error {
+			time.Sleep(farewell)
+			return restart.Now("boxd", why)
+		},
 	})
 }
 

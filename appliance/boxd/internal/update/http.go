@@ -183,9 +183,15 @@ func (u *Updater) fail(w http.ResponseWriter, err error) {
 }
 
 func answer(w http.ResponseWriter, code int, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(data)+1)) // whole before the handler ends: a restart may follow
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(v) // a client that is gone needs no answer
+	_, _ = w.Write(append(data, '\n')) // a client that is gone needs no answer
 }
 
 func percent(in Incoming) string { return fmt.Sprintf("%d %%", 100*in.Received/max(1, in.Size)) }
