@@ -186,9 +186,8 @@ func (r *recorded) wholeOnDisk(t *testing.T, usb string, pulled time.Time) (last
 		for _, f := range files {
 			end, frames, perr := play(f)
 			t.Logf("on the disk: %s, %d frames up to %d", filepath.Base(f), frames, end)
-			if err = errors.Join(err, perr); end <= r.newest(pulled) {
-				last = max(last, end)
-			}
+			err = errors.Join(err, perr)
+			last = max(last, min(end, r.newest(pulled))) // a file that plays has no hole, and may go on after the pull
 		}
 		return err
 	})
@@ -203,6 +202,10 @@ func (r *recorded) wholeOnDisk(t *testing.T, usb string, pulled time.Time) (last
 func saysWhatIsMissing(t *testing.T, list []recording.Entry, last uint64) {
 	t.Helper()
 	for _, e := range list {
+		if !e.Open && len(e.Gaps) == 0 && e.MissingFrames == 0 && e.StartFrame <= last && last < e.EndFrame {
+			t.Logf("on the card: %s from frame %d to %d: the ring still had all that came meanwhile", e.File, e.StartFrame, e.EndFrame)
+			return
+		}
 		if e.Open || len(e.Gaps) == 0 || !strings.Contains(e.Gaps[0].Cause, onDisk) {
 			continue
 		}
