@@ -3,13 +3,11 @@
 package vm_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -44,7 +42,6 @@ func TestShortPCVivid(t *testing.T) {
 		c.Stick = ""
 	})
 	ctx := within(t, 150*time.Second)
-	log := v.followLog(t, "capture")
 	r := v.follow(t)
 	r.mu.Lock()
 	r.keep = new(bytes.Buffer)
@@ -59,7 +56,7 @@ func TestShortPCVivid(t *testing.T) {
 	}
 	v.checkEDID(ctx, t)
 	v.signalModes(ctx, t, r)
-	v.cardFaults(ctx, t, r, log)
+	v.cardFaults(ctx, t, r, lines{v, "capture"})
 	v.judge(ctx, t, r)
 	r.checkShape(t)
 }
@@ -120,7 +117,7 @@ func (v victim) signalModes(ctx context.Context, t *testing.T, r *reader) {
 
 // cardFaults are vivid's faults; capture's log has what is over before anybody
 // can ask.
-func (v victim) cardFaults(ctx context.Context, t *testing.T, r *reader, log *lines) {
+func (v victim) cardFaults(ctx context.Context, t *testing.T, r *reader, log lines) {
 	t.Helper()
 	lost := v.input(ctx, t).Counts["lost"]
 	v.control(t, percentLost, 50)
@@ -138,7 +135,7 @@ func (v victim) cardFaults(ctx context.Context, t *testing.T, r *reader, log *li
 		{[]int{noStart, fatalError}, "couldn't be started: device: start capture frames: device: stream on"},
 		{[]int{disconnect}, "/dev/video0 is gone"},
 	} {
-		mark := log.mark()
+		mark := len(log.read(ctx, t))
 		before, _ := r.report()
 		for _, id := range c.controls {
 			v.control(t, id, 1)
@@ -180,69 +177,33 @@ func (s *shapes) Video(u media.Unit) {
 
 func (s *shapes) Audio(media.Unit) {}
 
-// lines are what a program of the box has written to its log.
+// lines are what a program of the box has written to its log since its start.
 type lines struct {
-	mu   sync.Mutex
-	all  []string
-	more chan struct{} // of capacity 1
+	v       victim
+	program string
 }
 
-// followLog gets them as they come.
-func (b box) followLog(t *testing.T, program string) *lines {
+func (l lines) read(ctx context.Context, t *testing.T) string {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.Addr(80)+"/log?path=/user/"+program+"&stream=stderr", nil)
-	if err != nil {
-		t.Fatal(err)
+	code, text := logOf(ctx, t, l.v.Machine, "boot.txt?program="+l.program, "secret")
+	if code != http.StatusOK {
+		t.Fatalf("the log of %s: %d %s", l.program, code, text)
 	}
-	req.SetBasicAuth(vm.User, "secret")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, done := &lines{more: make(chan struct{}, 1)}, make(chan struct{})
-	go func() {
-		defer close(done)
-		defer resp.Body.Close()
-		for sc := bufio.NewScanner(resp.Body); sc.Scan(); {
-			l.mu.Lock()
-			l.all = append(l.all, sc.Text())
-			l.mu.Unlock()
-			select {
-			case l.more <- struct{}{}:
-			default:
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-		if t.Failed() {
-			t.Logf("%s's log:\n%s", program, strings.Join(l.all, "\n"))
-		}
-	})
-	return l
+	return text
 }
 
-// mark is where the log ends now.
-func (l *lines) mark() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.all)
-}
-
-// wait waits for a text behind a mark.
-func (l *lines) wait(ctx context.Context, t *testing.T, mark int, text string) {
+// wait waits for a text that was not there at the mark.
+func (l lines) wait(ctx context.Context, t *testing.T, mark int, text string) {
 	t.Helper()
+	poll := time.NewTicker(300 * time.Millisecond)
+	defer poll.Stop()
 	for {
-		l.mu.Lock()
-		all := strings.Join(l.all[mark:], "\n")
-		l.mu.Unlock()
-		if strings.Contains(all, text) {
+		all := l.read(ctx, t)
+		if strings.Contains(all[min(mark, len(all)):], text) {
 			return
 		}
 		select {
-		case <-l.more:
+		case <-poll.C:
 		case <-ctx.Done():
 			t.Fatalf("the log doesn't say %q:\n%s", text, all)
 		}
