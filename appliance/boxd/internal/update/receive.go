@@ -153,9 +153,15 @@ func (u *Updater) kernelFits(c slot.Card, want string) error {
 }
 
 // openRoot opens the root that isn't running. O_EXCL keeps it from one that is
-// mounted, whatever this program believes (open(2)).
+// mounted, whatever this program believes (open(2)). But where a trial was
+// committed, the kernel has the old root mounted until the next start, below the
+// new one: nobody can read it.
 func openRoot(c slot.Card) (*os.File, error) {
-	f, err := os.OpenFile(c.Root[c.Other()], os.O_RDWR|os.O_EXCL, 0)
+	flag := os.O_RDWR
+	if !c.OnTrial() {
+		flag |= os.O_EXCL
+	}
+	f, err := os.OpenFile(c.Root[c.Other()], flag, 0)
 	if err != nil {
 		return nil, fmt.Errorf("root partition %s: %w", slotName(c.Other()), err)
 	}
