@@ -241,7 +241,7 @@ func TestThePictureWaitsForNoSound(t *testing.T) {
 	go func() {
 		w.sound.lacks(began)
 		w.sound.muted.Store(true)
-		w.Device(drivers.Device{SoundLater: 64 * time.Millisecond})
+		w.Device(drivers.Device{SoundLater: 64 * time.Millisecond, Counts: func() map[string]uint64 { return nil }})
 		w.SoundState(drivers.NoDevice, "no card")
 		w.fillReport(began, drivers.Streaming, "")
 		done <- nil
