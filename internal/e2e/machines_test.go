@@ -51,19 +51,20 @@ func TestDrillMachines(t *testing.T) {
 	}
 	b.screenshot(t, "machines")
 	n := len(stickPictures(t, ts))
-	t.Logf("%d different pictures of the slides' stick in 15 s of the mix", n)
+	t.Logf("%d different pictures of the camera's stick in 15 s of the mix", n)
 	if n < 10 {
 		t.Errorf("the stick's picture does not move in the mix: %d different ones in 15 s", n)
 	}
 }
 
-// stickPictures are the numbers of the pictures of the slides' stick in the mix.
+// stickPictures are the numbers of the pictures of the camera's stick in the mix,
+// where the camera lies over the slides' own number.
 func stickPictures(t *testing.T, ts []byte) map[int64]bool {
 	t.Helper()
-	slides := picture.Rect{X: 6, Y: 6, W: 512, H: 288} // half of bigRect
+	camera := picture.Rect{X: smallRect.X / 2, Y: smallRect.Y / 2, W: smallRect.W / 2, H: smallRect.H / 2} // the mix is 640x360 here
 	numbers := map[int64]bool{}
 	picturesOf(t, ts, media.NewFrame(640, 360), func(_ int, p *media.Frame) {
-		if n, err := picture.ReadNumber(p, slides); err == nil {
+		if n, err := picture.ReadNumber(p, camera); err == nil {
 			numbers[n] = true
 		}
 	})
