@@ -1,4 +1,4 @@
-package videobox
+package main_test
 
 import (
 	"fmt"
@@ -14,6 +14,7 @@ import (
 // What the READMEs name is there: links, headings, make's targets and variables,
 // folders of go run and go test, tests, files of the tree, programs in bin/.
 func TestDocs(t *testing.T) {
+	t.Chdir("../..")
 	r, err := readRepository(".")
 	if err != nil {
 		t.Fatal(err)
@@ -181,6 +182,7 @@ func (r repository) goFaults(code string) (faults []string) {
 
 // The check itself must find what it is there for.
 func TestDocsFindsFaults(t *testing.T) {
+	t.Chdir("../..")
 	r := repository{makefile: "test: x\nDEV ?=\nbin/vm", tests: []string{"TestShortBoot"}}
 	const q = "`"
 	for want, text := range map[string]string{
