@@ -3,6 +3,7 @@
 package vm_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -316,7 +317,7 @@ func (r *recorded) withoutFlushes(t *testing.T) {
 	}
 }
 
-// damaged flips one bit in the middle of what was recorded.
+// damaged flips one bit of what was recorded, in the middle of what was sent.
 func (r *recorded) damaged(t *testing.T) {
 	c := r.cuts(t, false)
 	_, to := r.span(t, c.log)
@@ -325,19 +326,10 @@ func (r *recorded) damaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := mountedAt(name, 0, func(dir string) error {
-		files, err := filepath.Glob(filepath.Join(dir, "recordings", "*", "*.ts"))
-		if err != nil || len(files) == 0 {
-			return fmt.Errorf("%d files, %w", len(files), err)
-		}
-		data, err := os.ReadFile(files[0])
-		if err != nil {
+		if err := r.flip(dir); err != nil {
 			return err
 		}
-		data[len(data)/2] ^= 1
-		if err := os.WriteFile(files[0], data, 0o644); err != nil {
-			return err
-		}
-		_, err = r.look(t.Context(), dir, false)
+		_, err := r.look(t.Context(), dir, false)
 		t.Logf("found: %v", err)
 		if err == nil {
 			t.Error("a flipped bit is not found")
@@ -347,6 +339,26 @@ func (r *recorded) damaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// flip does so in the file that has it.
+func (r *recorded) flip(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "recordings", "*", "*.ts"))
+	if err != nil {
+		return err
+	}
+	middle := r.stream[len(r.stream)/2:][:16*mpegts.PacketSize]
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if at := bytes.Index(data, middle); at >= 0 {
+			data[at+len(middle)/2] ^= 1
+			return os.WriteFile(file, data, 0o644)
+		}
+	}
+	return fmt.Errorf("none of %d files has what was sent", len(files))
 }
 
 // TestDrillRecordCutFull: the disk fills up while it records. After the cut
