@@ -53,10 +53,10 @@ var stickFaults = []stickFault{
 	{begin: "hang ever", limit: 30 * time.Second, long: true},
 }
 
-// TestEveryFaultOfTheStick is the drivers' part of TestDrillEveryFault: the
+// TestDrillEveryFaultOfTheStick is the drivers' part of TestDrillEveryFault: the
 // faults are those of the hardware, and what notices, names and repairs them is
 // the code that runs on a box. DRILL=1: ten minutes, and what takes long.
-func TestEveryFaultOfTheStick(t *testing.T) {
+func TestDrillEveryFaultOfTheStick(t *testing.T) {
 	long := os.Getenv("DRILL") != ""
 	remote, err := drivertest.NewRemote(t.TempDir())
 	if err != nil {

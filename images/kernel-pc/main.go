@@ -23,7 +23,7 @@ import (
 
 const description = `Builds the PC boxes' kernel from Debian's source with images/kernel-pc/kernel.config
 and puts it into images/kernel-pc/package. Takes long when it isn't
-cached (32 minutes at the lowest priority beside other work), and a second when it is.`
+cached (9 minutes on two cores), and a second when it is.`
 
 type cli struct {
 	Folder string `default:"images/kernel-pc" placeholder:"DIR" help:"Where configuration and package lie."`

@@ -181,8 +181,8 @@ func anyPolicy(t *rapid.T) Policy {
 	}
 }
 
-// TestTwoDaysOnASmallDisk plays 25 boxes, in make drill 1000.
-func TestTwoDaysOnASmallDisk(t *testing.T) {
+// TestDrillTwoDaysOnASmallDisk plays 25 boxes, in make drill 1000.
+func TestDrillTwoDaysOnASmallDisk(t *testing.T) {
 	runs := "25"
 	if os.Getenv("DRILL") != "" {
 		runs = "1000"

@@ -132,7 +132,7 @@ func (c course) faults() (f []string) {
 }
 
 // Two boxes, crystals 100 ppm apart and wandering, agree within 5 ms.
-func TestTwoBoxesAgree(t *testing.T) {
+func TestDrillTwoBoxesAgree(t *testing.T) {
 	for _, s := range scenes {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -151,7 +151,7 @@ func TestTwoBoxesAgree(t *testing.T) {
 }
 
 // The same scenes find disciplines that lack a part.
-func TestScenesFindABrokenDiscipline(t *testing.T) {
+func TestDrillScenesFindABrokenDiscipline(t *testing.T) {
 	for _, c := range []struct {
 		name, scene string
 		breaks      func(*Discipline)
