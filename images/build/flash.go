@@ -34,6 +34,11 @@ func (c flashCmd) Run(ctx context.Context, i instance) error {
 			return err
 		}
 	}
+	held, err := lock(ctx, os.Stdout)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
 	v, err := i.version("", time.Now())
 	if err != nil {
 		return err

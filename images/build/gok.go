@@ -6,15 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/openvideobox/videobox/images/disk"
+	"github.com/openvideobox/videobox/images/internal/logged"
 )
 
 // overwrite runs `gok overwrite --full` of the versions pinned by the
@@ -30,40 +31,21 @@ func overwrite(ctx context.Context, i instance, to string, bytes int64) error {
 	}
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = filepath.Join(i.folder(), "builddir")
-	// gok ends its own children; what it has started must not outlive it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
-	return logged(cmd, "gok", "")
+	return runGok(cmd, "")
 }
 
-// logged runs a command whose many lines go to .cache/image.log; of them only
-// the steps are shown. A password is kept out of it, "" if there is none.
-func logged(cmd *exec.Cmd, name, password string) error {
-	if err := os.MkdirAll(".cache", 0o755); err != nil {
+// runGok runs gok, whose many lines go to .cache/image.log; of them only the
+// steps are shown. A password is kept out of both, "" if there is none.
+func runGok(cmd *exec.Cmd, password string) error {
+	const log = ".cache/image.log"
+	if err := os.Remove(log); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	const path = ".cache/image.log"
-	log, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	out, in := io.Pipe()
-	said := redact(in, password) // one writer for both: os/exec writes one after the other
-	cmd.Stdout, cmd.Stderr = said, said
-	shown := make(chan struct{})
-	go func() {
-		defer close(shown)
-		showSteps(io.TeeReader(out, log), os.Stdout)
-	}()
-	err = cmd.Run()
-	in.Close()
-	<-shown
-	if err != nil {
-		return fmt.Errorf("%s: %w; all it said is in %s, the end of it:\n%s", name, err, path, lastLines(path, 6))
-	}
-	return nil
+	return logged.Log{
+		Name: "gok", Path: log, Lines: 6,
+		Filter: func(to io.Writer) io.Writer { return redact(to, password) },
+		Show:   func(said io.Reader) { showSteps(said, os.Stdout) },
+	}.Run(cmd)
 }
 
 // steps are the lines of gok that say what it is at, and what is shown for them.
@@ -87,13 +69,6 @@ func showSteps(from io.Reader, to io.Writer) {
 			}
 		}
 	}
-	_, _ = io.Copy(io.Discard, from) // a line too long for the scanner must not stop gok
-}
-
-func lastLines(path string, n int) string {
-	data, _ := os.ReadFile(path)
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
 // formatPerm puts an empty ext4 onto the fourth partition of an image or device,

@@ -66,6 +66,11 @@ func (c imageCmd) Run(ctx context.Context, i instance) error {
 	if c.Out == "" {
 		c.Out = filepath.Join("bin", i.name()+".img")
 	}
+	held, err := lock(ctx, os.Stdout)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
 	began := time.Now()
 	v, err := i.version(c.Version, began)
 	if err != nil {

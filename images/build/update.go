@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -32,6 +31,11 @@ func (c updateCmd) Run(ctx context.Context, i instance) error {
 	if err != nil {
 		return err
 	}
+	held, err := lock(ctx, os.Stdout)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
 	v, err := i.version("", time.Now())
 	if err != nil {
 		return err
@@ -46,10 +50,7 @@ func (c updateCmd) Run(ctx context.Context, i instance) error {
 	defer os.RemoveAll(i.folder())
 	cmd := exec.CommandContext(ctx, "go", "tool", "gok", "--parent_dir", filepath.Join("..", ".."), "-i", i.name(), "update")
 	cmd.Dir = filepath.Join(i.folder(), "builddir")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
-	if err := logged(cmd, "gok", password); err != nil {
+	if err := runGok(cmd, password); err != nil {
 		return err
 	}
 	fmt.Println("update: the box runs what was built")

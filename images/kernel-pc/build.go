@@ -11,8 +11,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/openvideobox/videobox/images/internal/logged"
 )
 
 // kernel is one build.
@@ -112,31 +113,12 @@ func (k kernel) keep(out string) error {
 type maker struct{ tree, object, log string }
 
 func (m maker) run(ctx context.Context, args ...string) error {
-	log, err := os.OpenFile(m.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
 	cmd := exec.CommandContext(ctx, "make", append([]string{"-C", m.tree, "O=" + m.object}, args...)...)
 	cmd.Env = append(withoutMake(os.Environ()), m.pinnedEnv()...)
-	// make's compilers must not outlive it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
-	out, in := io.Pipe()
-	cmd.Stdout, cmd.Stderr = in, in
-	shown := make(chan struct{})
-	go func() {
-		defer close(shown)
-		progress(io.TeeReader(out, log), os.Stdout)
-	}()
-	err = cmd.Run()
-	in.Close()
-	<-shown
-	if err != nil {
-		return fmt.Errorf("make %s: %w; the end of %s:\n%s", args[len(args)-1], err, m.log, lastLines(m.log, 12))
-	}
-	return nil
+	return logged.Log{
+		Name: "make " + args[len(args)-1], Path: m.log, Lines: 12,
+		Show: func(said io.Reader) { progress(said, os.Stdout) },
+	}.Run(cmd)
 }
 
 // withoutMake drops what an outer make hands down: its jobs and flags would be
@@ -168,13 +150,6 @@ func progress(from io.Reader, to io.Writer) {
 			fmt.Fprintf(to, "kernel: %4.0f s: %d %%\n", time.Since(began).Seconds(), tenth*10)
 		}
 	}
-	_, _ = io.Copy(io.Discard, from) // a line too long for the scanner must not stop make
-}
-
-func lastLines(path string, n int) string {
-	data, _ := os.ReadFile(path)
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
 // compilerVersion is part of the key: another compiler makes other bytes.
