@@ -32,8 +32,7 @@ func (m *Machine) PlugScreen(ctx context.Context, size image.Point) error {
 	if err := greet(c); err != nil {
 		return fmt.Errorf("QEMU's VNC: %w", err)
 	}
-	// QEMU ignores a size that is the one before, and at its start that is none.
-	for _, s := range []image.Point{{X: 320, Y: 200}, size} {
+	for _, s := range []image.Point{other(size), size} {
 		message := []byte{251, 0, 0, 0, 0, 0, 0, 0} // SetDesktopSize, no screens listed
 		binary.BigEndian.PutUint16(message[2:], uint16(s.X))
 		binary.BigEndian.PutUint16(message[4:], uint16(s.Y))
@@ -45,6 +44,16 @@ func (m *Machine) PlugScreen(ctx context.Context, size image.Point) error {
 		}
 	}
 	return nil
+}
+
+// other is what is told first, since QEMU ignores a size that is the one before
+// it, which is none at its start: none before a screen, the screen that there is
+// at the start before none.
+func other(size image.Point) image.Point {
+	if size == (image.Point{}) {
+		return image.Point{X: screenWidth, Y: screenHeight}
+	}
+	return image.Point{}
 }
 
 // greet goes through the handshake (RFC 6143, 7.1 and 7.3) without encryption.
