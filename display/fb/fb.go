@@ -9,7 +9,7 @@
 //
 // From the kernel's uapi/linux/fb.h, uapi/linux/kd.h and fb/framebuffer.rst.
 // Tested in QEMU on simple-framebuffer of kernel 6.12 and on bochs-drm and
-// simpledrm of kernel 6.1, and on a fake.
+// simpledrm and virtio-gpu of kernel 6.1, and on a fake.
 package fb
 
 import (
@@ -41,11 +41,13 @@ type device interface {
 // Screen is an open framebuffer.
 type Screen struct {
 	name    string
+	sys     string // where sysfs is
 	dev     device
 	console device // nil: there is none
 	before  uint32 // the console's mode
 
 	v      variable
+	seen   image.Point // what of it the screens show
 	stride int
 	bytes  int            // a pixel
 	factor int            // pixels of the screen for one that is drawn, each way
@@ -66,7 +68,7 @@ func Open(path string) (*Screen, error) {
 	if err != nil {
 		return nil, fmt.Errorf("framebuffer: %w", err)
 	}
-	s, err := newScreen(path, dev)
+	s, err := newScreen(path, dev, "/sys")
 	if err != nil {
 		dev.Close()
 		return nil, fmt.Errorf("framebuffer %s: %w", path, err)
@@ -77,8 +79,8 @@ func Open(path string) (*Screen, error) {
 	return s, nil
 }
 
-func newScreen(name string, dev device) (*Screen, error) {
-	s := &Screen{name: name, dev: dev}
+func newScreen(name string, dev device, sys string) (*Screen, error) {
+	s := &Screen{name: name, dev: dev, sys: sys}
 	var f fixed
 	if err := dev.ioctl(getFixed, unsafe.Pointer(&f)); err != nil {
 		return nil, fmt.Errorf("FBIOGET_FSCREENINFO: %w", err)
@@ -90,7 +92,8 @@ func newScreen(name string, dev device) (*Screen, error) {
 	if err := s.check(f); err != nil {
 		return nil, err
 	}
-	s.factor = (int(s.v.XRes) + maxWidth - 1) / maxWidth
+	s.seen = s.visible(s.v)
+	s.factor = (s.seen.X + maxWidth - 1) / maxWidth
 	for i, b := range []bitfield{s.v.Red, s.v.Green, s.v.Blue} {
 		for c := range s.colors[i] {
 			s.colors[i][c] = field(b, byte(c))
@@ -138,7 +141,12 @@ func (s *Screen) Name() string { return s.name }
 
 // Size is how large a picture is drawn, in pixels.
 func (s *Screen) Size() image.Point {
-	return image.Pt(int(s.v.XRes)/s.factor, int(s.v.YRes)/s.factor)
+	return s.seen.Div(s.factor)
+}
+
+// visible is what the screens show of the framebuffer as it is now.
+func (s *Screen) visible(now variable) image.Point {
+	return seen(s.sys, filepath.Base(s.name), image.Pt(int(now.XRes), int(now.YRes)))
 }
 
 // Draw shows a picture of Size, of which only the rectangle changed may differ
@@ -150,6 +158,9 @@ func (s *Screen) Draw(img *image.RGBA, changed image.Rectangle) error {
 	}
 	if now.XRes != s.v.XRes || now.YRes != s.v.YRes || now.BitsPerPixel != s.v.BitsPerPixel || now.Red != s.v.Red {
 		return fmt.Errorf("%s: %dx%d, was %dx%d: %w", s.name, now.XRes, now.YRes, s.v.XRes, s.v.YRes, ErrChanged)
+	}
+	if size := s.visible(now); size != s.seen {
+		return fmt.Errorf("%s: the screen shows %v, before %v: %w", s.name, size, s.seen, ErrChanged)
 	}
 	s.v = now // another part of the memory may be seen
 	changed = changed.Intersect(image.Rectangle{Max: s.Size()}).Intersect(img.Rect)

@@ -67,6 +67,9 @@ var formats = map[string]struct {
 	"XR30":     {32, bitfield{Offset: 20, Length: 10}, bitfield{Offset: 10, Length: 10}, bitfield{Length: 10}, bitfield{}, []byte{0x10, 0x81, 0xc8, 0x3f}},
 }
 
+// noSys is a kernel without DRM.
+const noSys = "/nonexistent"
+
 func newFake(format string, w, h, pad int) *fake {
 	c := formats[format]
 	stride := w*int(c.bits)/8 + pad
@@ -101,7 +104,7 @@ func TestSizes(t *testing.T) {
 func TestFormats(t *testing.T) {
 	for name, c := range formats {
 		f := newFake(name, 200, 100, 24)
-		s, err := newScreen(name, f)
+		s, err := newScreen(name, f, noSys)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -126,7 +129,7 @@ func TestFormats(t *testing.T) {
 func TestOnlyChangedRows(t *testing.T) {
 	f := newFake("RGB565", 200, 200, 0)
 	f.v.YRes, f.v.YOffset = 100, 100
-	s, err := newScreen("x", f)
+	s, err := newScreen("x", f, noSys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +150,7 @@ func TestOnlyChangedRows(t *testing.T) {
 
 func TestLargeScreensAreDrawnCoarser(t *testing.T) {
 	f := newFake("RGB565", 3840, 2160, 0)
-	s, err := newScreen("x", f)
+	s, err := newScreen("x", f, noSys)
 	if err != nil || s.Size() != image.Pt(1920, 1080) {
 		t.Fatalf("%v, %v", s.Size(), err)
 	}
@@ -182,7 +185,7 @@ func TestRefuses(t *testing.T) {
 	} {
 		f := newFake("XRGB8888", 200, 100, 0)
 		change(f)
-		if _, err := newScreen("x", f); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := newScreen("x", f, noSys); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
@@ -190,7 +193,7 @@ func TestRefuses(t *testing.T) {
 
 func TestChangesAndErrors(t *testing.T) {
 	f := newFake("XRGB8888", 200, 100, 0)
-	s, err := newScreen("x", f)
+	s, err := newScreen("x", f, noSys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +210,7 @@ func TestChangesAndErrors(t *testing.T) {
 
 func TestConsole(t *testing.T) {
 	f, tty := newFake("XRGB8888", 200, 100, 0), &fake{mode: modeText}
-	s, err := newScreen("x", f)
+	s, err := newScreen("x", f, noSys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +233,7 @@ func TestConsole(t *testing.T) {
 func BenchmarkDraw(b *testing.B) {
 	for _, format := range []string{"XRGB8888", "RGB565"} {
 		b.Run(format, func(b *testing.B) {
-			s, err := newScreen("x", newFake(format, 1920, 1080, 0))
+			s, err := newScreen("x", newFake(format, 1920, 1080, 0), noSys)
 			if err != nil {
 				b.Fatal(err)
 			}

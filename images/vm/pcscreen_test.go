@@ -12,7 +12,8 @@ import (
 )
 
 // TestShortPCScreens starts a box without a screen, plugs one in, pulls it out
-// and plugs in another: preview draws on each, and goes on between them.
+// and plugs in a smaller one, which the kernel gives the beginning of the first
+// one's framebuffer, and the first one again: preview draws on each what fits.
 func TestShortPCScreens(t *testing.T) {
 	v := bootVictimPC(t, func(c *vm.Config) { c.Display, c.GPU, c.Unplugged = true, "virtio-gpu-pci", true })
 	ctx := within(t, 2*time.Minute)
@@ -28,7 +29,7 @@ func TestShortPCScreens(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := int64(-1)
-	for _, size := range []goimage.Point{{X: 640, Y: 480}, {X: 1280, Y: 720}} {
+	for _, size := range []goimage.Point{{X: 1280, Y: 720}, {X: 640, Y: 480}, {X: 1280, Y: 720}} {
 		if err := v.PlugScreen(ctx, size); err != nil {
 			t.Fatal(err)
 		}
