@@ -63,4 +63,3 @@ func (v victim) says(ctx context.Context, t *testing.T, file, want string) {
 		}
 	}
 }
-
