@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"internal/still":     {"internal/picture", "internal/media", "internal/codec"},
 	"internal/level":     {"internal/media"},
 	"internal/recording": {"internal/mpegts", "internal/h264"},
-	"internal/dnssd":     {},
+	"internal/dnssd":     {"internal/dnssd"},
 	"internal/event":     {},
 	"internal/run":       {"internal/metrics"},
 	"internal/metrics":   {"internal/run"},

@@ -33,7 +33,9 @@ Exit code: 0 when every box of the event answers and is well, else 1.`
 }
 
 // Run asks all boxes and prints a table.
-func (c statusCmd) Run(ctx context.Context) error {
+func (c statusCmd) Run(ctx context.Context) error { return c.run(ctx, os.Stdout) }
+
+func (c statusCmd) run(ctx context.Context, out io.Writer) error {
 	e, err := event.Load(c.Config)
 	if err != nil {
 		return err
@@ -46,7 +48,7 @@ func (c statusCmd) Run(ctx context.Context) error {
 	found := lookup(ctx)
 	findLocal(e, list, found)
 	seen := ask(ctx, list, noLogin == nil)
-	return printStatus(os.Stdout, seen, strangers(e, found))
+	return printStatus(out, seen, strangers(e, found))
 }
 
 // seen is what a box said.
