@@ -212,9 +212,9 @@ func (s *Source) stream(ctx context.Context, p PCM, is shape, sink Sink) error {
 
 // timeline gives samples their time by counting them. A read is late by the
 // scheduler's whim but never early, so the smallest lag of the last seconds is
-// the true one. A large lag of every read for half a second is none of that, as
-// each read takes all there is: samples were lost, and those that follow must not
-// be taken for old ones.
+// the true one. A lag of every read for half a second is none of that, as each read
+// takes all there is: samples were lost, and those that follow must not be taken
+// for old ones.
 type timeline struct {
 	count       int64 // samples so far
 	base        int64 // UTC ns of sample 0
@@ -231,7 +231,11 @@ const window = 5 * media.SampleRate
 
 const (
 	recently = media.SampleRate / 2
-	lost     = 40_000_000 // ns of lag: four periods
+	// lost is from what lag on, in ns. It was four periods once, and less was left
+	// to the window: where a USB bus loses ten packets of a millisecond again and
+	// again, sound then came 20 ms early all the while. Of fifty reads that a
+	// scheduler delays by up to 30 ms each, all are later than this once in an hour.
+	lost = 5_000_000
 )
 
 // place takes n samples that were read at now and gives the time of the first.

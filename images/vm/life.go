@@ -45,6 +45,7 @@ func (m *Machine) boot(ctx context.Context) (*life, error) {
 	l.console = m.Console.follow(l.process.Stdout)
 	theirs.Close() // else its end would not end ours
 	if l.qmp, err = newQMP(ours); err == nil {
+		punctual(l.process.Pid()) // now that its other threads are there, which would inherit it
 		err = m.findPorts(ctx, l.qmp)
 	}
 	if err != nil {

@@ -197,7 +197,7 @@ func TestSoundIsUTCsBeep(t *testing.T) {
 		}
 	}
 	want := make([]int16, 2*4800)
-	picture.Beep(want, began/1e9*48000+int64(MS2131.SoundEarly*48))
+	picture.Beep(want, began/1e9*48000+int64((MS2131.SoundEarly+bufferDelay)*48))
 	withoutNoise(want)
 	if string(heard) != string(samplesLE(want)) {
 		t.Errorf("%d bytes that aren't the beep", len(heard))
@@ -213,7 +213,7 @@ func TestSoundIsUTCsBeep(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.clock.Advance(500 * time.Millisecond) // this program was not scheduled
-	for range 100 {
+	for range int(mostLate / time.Millisecond) {
 		g.expect(isoPacket)
 	}
 	if s := g.stick.Status(); s.SamplesLost == 0 {

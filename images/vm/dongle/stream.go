@@ -159,9 +159,9 @@ func (v *video) pause() bool {
 const (
 	// wake is how often sound is sent: packets of a millisecond, four at a time.
 	wake = 4 * time.Millisecond
-	// mostLate is how much sound a late program still sends; QEMU has no room
-	// for more at once.
-	mostLate = 100 * time.Millisecond
+	// mostLate is how much sound a late program still sends: as much as QEMU's
+	// buffer has lost meanwhile. More would stay in it as a delay.
+	mostLate = buffered*time.Millisecond + wake
 )
 
 // playSound sends a packet for each millisecond of the bus, which is UTC's, with
@@ -202,7 +202,7 @@ func (k *Stick) playSound(s *stream, r *redir, rate int) {
 func (k *Stick) sample(block []int16, from int64) bool {
 	k.mu.Lock()
 	state := k.faults
-	ahead := (k.profile.SoundEarly - k.faults.late) * k.profile.AudioRate / 1000
+	ahead := (k.profile.SoundEarly + bufferDelay - k.faults.late) * k.profile.AudioRate / 1000
 	k.mu.Unlock()
 	if state.silent {
 		return false
