@@ -13,6 +13,10 @@ import (
 	"github.com/openvideobox/videobox/internal/fat"
 )
 
+// newEntries are what the root folder needs: 5 for the two files below, 4 for
+// what images/fleet or a person puts there, and some to spare.
+const newEntries = 12
+
 // openBoot makes room on the boot partition, which gok leaves full, and puts the
 // commented example of videobox.yaml there: a person shall be able to write one
 // on any laptop. Also which version the image is, for people and for bundles.
@@ -31,6 +35,9 @@ func openBoot(ctx context.Context, path string, v version) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if _, err := fat.ExtendFAT16(partition{f, boot.Start}, boot.Size); err != nil {
+		return fmt.Errorf("%s: boot partition: %w", path, err)
+	}
+	if err := fat.WidenRoot(partition{f, boot.Start}, newEntries); err != nil {
 		return fmt.Errorf("%s: boot partition: %w", path, err)
 	}
 	if err := f.Sync(); err != nil {

@@ -126,6 +126,10 @@ func openBoot(path string) (b bootPart, err error) {
 	if _, err := fat.ExtendFAT16(part, p.Size); err != nil {
 		return b, fmt.Errorf("%s: boot partition: %w", path, err)
 	}
+	const entries = 4 // two for each of the two names
+	if err := fat.WidenRoot(part, entries); err != nil {
+		return b, fmt.Errorf("%s: boot partition: %w", path, err)
+	}
 	return bootPart{path, p}, f.Sync()
 }
 
