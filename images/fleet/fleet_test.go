@@ -141,6 +141,41 @@ func TestFailureIsTold(t *testing.T) {
 	golden(t, "failed.txt", "BOX"+tail)
 }
 
+// TestInterrupted presses Ctrl-C when the canary is on trial: nobody has failed,
+// and what goes on is told.
+func TestInterrupted(t *testing.T) {
+	f := simbox.NewFleet(3)
+	t.Cleanup(f.Close)
+	config, vbox := conference(t, f, secretsWith(t, "secret"))
+	f.Fault(0, func(b *simbox.Faults) { b.Hangs = true })
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &until{text: "on trial", then: cancel}
+	var err error
+	f.During(ctx, func(ctx context.Context) {
+		err = updateCmd{Config: config, Bundle: vbox, Parallel: 1}.run(ctx, &show{out: out, now: time.Now}, f.Held, nobody)
+	})
+	if err == nil || !strings.HasPrefix(err.Error(), "interrupted; 1 box is on trial") {
+		t.Errorf("error %v", err)
+	}
+	_, tail, _ := strings.Cut(out.String(), "\n\nBOX")
+	golden(t, "interrupted.txt", "BOX"+tail)
+}
+
+// until does something when a text has been written.
+type until struct {
+	bytes.Buffer
+	text string
+	then func()
+}
+
+func (u *until) Write(b []byte) (int, error) {
+	n, err := u.Buffer.Write(b)
+	if strings.Contains(u.String(), u.text) {
+		u.then()
+	}
+	return n, err
+}
+
 // TestMistakes wants each said before any box is asked.
 func TestMistakes(t *testing.T) {
 	f := simbox.NewFleet(2)

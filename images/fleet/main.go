@@ -22,9 +22,17 @@ type cli struct {
 	Image  imageCmd  `cmd:"" help:"Write what a box must know of the event into an image or onto a card: credentials, as a hash, and the public keys of views and updates."`
 }
 
+const description = `Looks after all boxes of an event, which its event file lists, with the user and password of its secrets file.
+
+Before flashing:
+  fleet image --config event.yaml bin/videobox.img
+At any time:
+  fleet status --config event.yaml
+  fleet update --config event.yaml --bundle bin/videobox.vbox`
+
 func main() {
 	var c cli
-	k := kong.Parse(&c, kong.Name("fleet"), kong.Description("Looks after all boxes of an event."),
+	k := kong.Parse(&c, kong.Name("fleet"), kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	run.Main(func(ctx context.Context) error {
 		k.BindTo(ctx, (*context.Context)(nil))

@@ -19,7 +19,7 @@ type show struct {
 	width    int
 	now      func() time.Time
 
-	rows  []rollout.Row // in the order in which they were first heard of
+	rows  []rollout.Row // in the order of the event file
 	lines int           // drawn below what stays
 	drawn time.Time
 }

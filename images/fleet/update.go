@@ -34,7 +34,9 @@ type updateCmd struct {
 func (updateCmd) Help() string {
 	return `All boxes are looked at first: one in use (busy, or in a talk), with the version already or with a newer one, of another board or without an answer is left out. The canary gets the bundle, restarts into it and must commit it, which takes about two minutes; then the others follow. The first failure ends it: boxes on trial come to their end, nobody else begins.
 
-A box that fails goes back to its old version by itself. What a box has received it keeps, so that running the same again goes on where it was.
+A box that fails goes back to its old version by itself. What a box has received it keeps, so that running the same again goes on where it was. Ctrl-C ends it too: boxes on trial commit or go back by themselves.
+
+Boxes take bundles that are signed by the key of which they have the public half: images/build key makes both, make bundle KEY= signs, fleet image puts the public one onto cards. The password may be in ` + passwordEnv + ` instead of the secrets file.
 
 Exit code: 0 when every box asked for runs the version, 1 when not, with a table that says why.
 
@@ -73,6 +75,9 @@ func (c updateCmd) run(ctx context.Context, s *show, wait clock.Clock, search fu
 	defer closeBundle()
 	findLocal(e, list, search(ctx))
 	fmt.Fprintf(s.out, "%s for %s, %.0f MB, to %d boxes of %s\n", printable(b.Version), b.Board, float64(b.Size)/1e6, len(list), e.Name)
+	for _, t := range list {
+		s.rows = append(s.rows, rollout.Row{Box: t.Name, Phase: rollout.Looking})
+	}
 	rows := rollout.Plan{
 		Targets: list, Bundle: b, Parallel: c.Parallel, Canary: c.Canary, Force: c.Force, Clock: wait, Changed: s.changed,
 	}.Run(ctx)
@@ -147,7 +152,7 @@ func report(out io.Writer, rows []rollout.Row) error {
 }
 
 // order is that in which results are counted.
-var order = []rollout.Result{rollout.Updated, rollout.Already, rollout.Failed, rollout.Untouched, rollout.InUse, rollout.NoAnswer, rollout.Newer, rollout.OtherBoard}
+var order = []rollout.Result{rollout.Updated, rollout.Already, rollout.Failed, rollout.OnTrial, rollout.Untouched, rollout.InUse, rollout.NoAnswer, rollout.Newer, rollout.OtherBoard}
 
 func tally(count map[rollout.Result]int) string {
 	var parts []string
@@ -166,6 +171,10 @@ func verdict(count map[rollout.Result]int, all int) error {
 	switch {
 	case count[rollout.Failed] > 0:
 		return errors.New("stopped by a failure; a box whose trial failed runs its old version again")
+	case count[rollout.OnTrial] == 1:
+		return errors.New("interrupted; 1 box is on trial and commits or goes back by itself; run this again afterwards for what is left")
+	case count[rollout.OnTrial] > 1:
+		return fmt.Errorf("interrupted; %d boxes are on trial and commit or go back by themselves; run this again afterwards for what is left", count[rollout.OnTrial])
 	case left == 0 && count[rollout.Updated]+count[rollout.Already] == 0:
 		return errors.New("no box is of the bundle's board")
 	case left == 1:

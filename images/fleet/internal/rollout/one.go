@@ -182,7 +182,7 @@ func (r *rollout) await(ctx context.Context, i int, before box.Last) {
 	silent, still := 0, 0
 	for range trialTries {
 		if err := r.rest(ctx); err != nil {
-			r.done(i, Failed, "on trial when this was interrupted; `fleet status` says how it went")
+			r.done(i, OnTrial, "interrupted; `fleet status` says how it went")
 			return
 		}
 		u, err := r.Targets[i].Box.Update(ctx)

@@ -70,6 +70,7 @@ const (
 	OtherBoard Result = "another board"
 	NoAnswer   Result = "no answer"
 	Failed     Result = "FAILED"
+	OnTrial    Result = "on trial" // when this was interrupted; the box decides by itself
 	Untouched  Result = "untouched"
 )
 
@@ -126,7 +127,7 @@ func (p Plan) Run(ctx context.Context) []Row {
 // One that turns out to be in use proves nothing, so the next takes its place.
 func (r *rollout) inTurn(ctx, gentle context.Context, queue []int) {
 	one := func(i int) { r.update(ctx, gentle, i) }
-	for len(queue) > 0 && r.firstFailed() == "" {
+	for len(queue) > 0 && gentle.Err() == nil {
 		n := r.canary(queue)
 		if n < 0 {
 			return

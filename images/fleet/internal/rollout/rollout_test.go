@@ -316,7 +316,7 @@ func TestLeftOnTrial(t *testing.T) {
 			cancel()
 		}
 	}
-	if rows := f.plan.Run(ctx); rows[0].Result != Failed || !strings.Contains(rows[0].Reason, "interrupted") {
+	if rows := f.plan.Run(ctx); rows[0].Result != OnTrial || !strings.Contains(rows[0].Reason, "interrupted") {
 		t.Errorf("%+v", rows[0])
 	}
 	f.plan.Changed = nil
