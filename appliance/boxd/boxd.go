@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -36,6 +37,7 @@ type server struct {
 	files    *files
 	proxy    *proxy
 	disks    diskKeeper // nil where the host isn't an image
+	listens  atomic.Pointer[string]
 }
 
 // newServer knows where recordings are, a list like PATH, and what boxd does
@@ -77,12 +79,23 @@ func serve(ctx context.Context, s *server, addr string) error {
 	if err != nil {
 		return err
 	}
+	at := l.Addr().String()
+	s.listens.Store(&at)
 	g := run.NewGroup(ctx)
 	g.Go("", func(ctx context.Context) error { return run.ServeListener(ctx, l, s.handler()) })
 	for _, p := range s.parts() {
 		g.Go(p.name, p.run)
 	}
 	return g.Wait()
+}
+
+// address is where the page is, or, before it is there, will be unless a flag
+// says otherwise.
+func (s *server) address() string {
+	if at := s.listens.Load(); at != nil {
+		return *at
+	}
+	return s.box.Box.HTTPAddr
 }
 
 // keptBy says who keeps the box's clock, by the servers of its event.

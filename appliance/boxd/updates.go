@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/openvideobox/videobox/appliance/boxd/internal/network"
 	"github.com/openvideobox/videobox/appliance/boxd/internal/update"
+	"github.com/openvideobox/videobox/appliance/internal/self"
 	"github.com/openvideobox/videobox/internal/metrics"
 )
 
@@ -25,6 +27,8 @@ func (s *server) updatedBy(l *life) {
 // updateSight is the box as an update's trial is judged by.
 func (s *server) updateSight() update.Sight {
 	sight := update.Sight{update.FirstFrame: metrics.Unknown, update.Address: metrics.Failed, "gateway": metrics.Failed}
+	sight[update.Page] = answers(self.Local(s.address()))
+	sight["guard"] = answers(s.box.Box.StatusAddr("guard"))
 	for _, name := range judged {
 		sight[name] = s.health.found(name).State
 	}
@@ -38,6 +42,25 @@ func (s *server) updateSight() update.Sight {
 		sight["gateway"] = metrics.OK
 	}
 	return sight
+}
+
+// askTimeout is for how long a program may think about whether it is well: a
+// machine that starts is slow.
+const askTimeout = 3 * time.Second
+
+// asking keeps no connection: one that was made before a program hung says
+// nothing about who comes next.
+var asking = &http.Client{Timeout: askTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// answers asks a program as guard does; any answer will do, for what is wrong
+// with the box is judged elsewhere.
+func answers(addr string) metrics.State {
+	resp, err := asking.Get("http://" + addr + "/healthz")
+	if err != nil {
+		return metrics.Failed
+	}
+	resp.Body.Close()
+	return metrics.OK
 }
 
 func (s *server) updateFinding() metrics.Finding {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -44,5 +46,42 @@ func TestUpdateRows(t *testing.T) {
 				t.Errorf("%s: the page has no %s", tt.name, want)
 			}
 		}
+	}
+}
+
+// TestAnswers asks programs that are well, broken, hanging and gone.
+func TestAnswers(t *testing.T) {
+	hold := make(chan struct{})
+	serve := func(h http.HandlerFunc) string {
+		web := httptest.NewServer(h)
+		t.Cleanup(web.Close)
+		return web.Listener.Addr().String()
+	}
+	defer close(hold) // before the servers' end, which waits for their requests
+	for name, tt := range map[string]struct {
+		addr string
+		want metrics.State
+	}{
+		"well":   {serve(func(http.ResponseWriter, *http.Request) {}), metrics.OK},
+		"broken": {serve(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }), metrics.OK},
+		"hangs":  {serve(func(http.ResponseWriter, *http.Request) { <-hold }), metrics.Failed},
+		"gone":   {nowhere(t), metrics.Failed},
+	} {
+		if got := answers(tt.addr); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+// TestSightOfThePage is asked at the port that boxd listens at, which a flag can set.
+func TestSightOfThePage(t *testing.T) {
+	s, web := rig(t, nowhere(t), nowhere(t), "", t.TempDir())
+	if got := s.updateSight(); got[update.Page] != metrics.Failed || got["guard"] != metrics.Failed {
+		t.Errorf("before there is a page: %v", got)
+	}
+	at := web.Listener.Addr().String()
+	s.listens.Store(&at)
+	if got := s.updateSight(); got[update.Page] != metrics.OK {
+		t.Errorf("with a page: %v", got)
 	}
 }

@@ -56,7 +56,7 @@ func (i instance) name() string   { return filepath.Base(string(i)) }
 
 type imageCmd struct {
 	Out  string   `placeholder:"FILE" help:"Where to write instead."`
-	With []string `placeholder:"FOLDER" help:"A program of this repository that the image also gets: for tests, which need a way into the box."`
+	With []string `placeholder:"FOLDER" help:"A program of this repository that the image also gets, or, if it is called init, gets instead of its own: for tests, which need a way into the box."`
 
 	Version string `placeholder:"TEXT" help:"What the image calls itself. Default: time and commit."`
 }

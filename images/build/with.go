@@ -59,13 +59,18 @@ func changeConfig(config []byte, change func(map[string]any) error) ([]byte, err
 	return json.MarshalIndent(all, "", "    ")
 }
 
-// addPrograms adds the programs in these folders of the repository.
+// addPrograms adds the programs in these folders of the repository. One that is
+// called init is there instead of gokrazy's.
 func addPrograms(all map[string]any, folders []string) error {
 	list, ok := all["Packages"].([]any)
 	if !ok {
 		return fmt.Errorf("want a list of Packages, got %T", all["Packages"])
 	}
 	for _, f := range folders {
+		if path.Base(f) == "init" {
+			all["InternalCompatibilityFlags"] = map[string]string{"InitPkg": path.Join(module, filepath.ToSlash(f))}
+			continue
+		}
 		list = append(list, path.Join(module, filepath.ToSlash(f)))
 	}
 	all["Packages"] = list

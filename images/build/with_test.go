@@ -24,7 +24,7 @@ func TestWithAProgramMore(t *testing.T) {
 		}
 	}
 	for range 2 { // a copy that is left of the last time is none of this
-		c, err := i.with(version{Version: "v2", Build: 7, Board: "box"}, []string{"images/vm/saboteur"})
+		c, err := i.with(version{Version: "v2", Build: 7, Board: "box"}, []string{"images/vm/saboteur", "images/vm/saboteur/init"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestWithAProgramMore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{`"a/b"`, `"github.com/openvideobox/videobox/images/vm/saboteur"`, `"/x": "../../x"`} {
+		for _, want := range []string{`"InitPkg": "github.com/openvideobox/videobox/images/vm/saboteur/init"`, `"a/b"`, `"github.com/openvideobox/videobox/images/vm/saboteur"`, `"/x": "../../x"`} {
 			if strings.Count(string(data), want) == 0 {
 				t.Errorf("%s is not in %s", want, data)
 			}
@@ -46,6 +46,10 @@ func TestWithAProgramMore(t *testing.T) {
 		if v, err := c.version("v3", time.Unix(8, 0)); err != nil || v != (version{"v3", 8, "box", ""}) {
 			t.Errorf("its version: %+v, %v", v, err)
 		}
+	}
+	all := map[string]any{"Packages": []any{}}
+	if err := addPrograms(all, []string{"x/init"}); err != nil || len(all["Packages"].([]any)) != 0 {
+		t.Errorf("an init is a package, too: %v, %v", all, err)
 	}
 	if err := addPrograms(map[string]any{"Packages": 7}, nil); err == nil {
 		t.Error("a config without a list of packages is taken")

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,20 +26,27 @@ import (
 const (
 	sabotaged    = "../../bin/videobox-saboteur.img"
 	sabotagedPC  = "../../bin/videobox-pc-saboteur.img"
+	brokenInit   = "../../bin/videobox-broken-init.img"
 	saboteurPort = 9999
 )
 
 var (
-	makeSabotaged   = sync.OnceValue(func() error { return sabotagedImage("videobox", image, sabotaged) })
-	makeSabotagedPC = sync.OnceValue(func() error { return sabotagedImage("videobox-pc", imagePC, sabotagedPC) })
+	makeSabotaged   = sync.OnceValue(func() error { return sabotagedImage("videobox", image, sabotaged, "saboteur") })
+	makeSabotagedPC = sync.OnceValue(func() error { return sabotagedImage("videobox-pc", imagePC, sabotagedPC, "saboteur") })
+	makeBrokenInit  = sync.OnceValue(func() error { return sabotagedImage("videobox", image, brokenInit, "saboteur/init") })
 )
 
-func sabotagedImage(instance, of, to string) error {
-	if _, err := os.Stat(of); newer(to, "saboteur/main.go") && (err != nil || newer(to, of)) {
+func sabotagedImage(instance, of, to, with string) error {
+	sources, err := filepath.Glob(filepath.Join(with, "*.go"))
+	if err != nil || len(sources) == 0 {
+		return fmt.Errorf("no program in %s: %w", with, err)
+	}
+	old := func(than string) bool { return !newer(to, than) }
+	if _, err := os.Stat(of); !slices.ContainsFunc(sources, old) && (err != nil || !old(of)) {
 		return nil
 	}
 	cmd := exec.Command("go", "run", "./images/build", "--instance", instance,
-		"image", "--with", "images/vm/saboteur", "--out", filepath.Join("bin", filepath.Base(to)))
+		"image", "--with", filepath.Join("images/vm", with), "--out", filepath.Join("bin", filepath.Base(to)))
 	cmd.Dir = "../.."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the image for tests: %w: %s", err, out)

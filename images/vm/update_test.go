@@ -214,25 +214,6 @@ func TestShortUpdate(t *testing.T) {
 	})
 }
 
-// fallsBack tries a bundle that must not stay.
-func (v victim) fallsBack(t *testing.T, file []byte, slot, reason string) {
-	t.Helper()
-	v.begin(t, file)
-	began, restarts := time.Now(), v.Restarts()
-	if err := v.WaitRestarts(within(t, time.Minute), restarts+1); err != nil {
-		t.Fatal(err)
-	}
-	u := v.waitUpdate(t, 4*time.Minute, "failed", "committed")
-	t.Logf("back after %.0f s: %+v", time.Since(began).Seconds(), *u.Last)
-	if u.State != "failed" || u.Running.Slot != slot || !strings.Contains(u.Last.Reason, reason) {
-		t.Errorf("%+v, want slot %s and a reason with %q", u, slot, reason)
-	}
-	code, page := v.get(within(t, 10*time.Second), t, "/", "")
-	if code != 200 || !strings.Contains(page, "failed, back on") {
-		t.Errorf("the page doesn't say so: %d", code)
-	}
-}
-
 // refused is every kind of bad bundle; the box goes on as if nothing had been.
 func (v victim) refused(t *testing.T, b source) {
 	good := b.m

@@ -10,6 +10,7 @@
 //	stop NAME, cont NAME, kill NAME   SIGSTOP, SIGCONT, SIGKILL
 //	hunt NAME                         kills it as often as it appears, until "hunt" alone
 //	freeze NAME                       stops it as often as it appears
+//	deaf NAME                         it answers nobody from 10 s after its start on, and goes on
 //	down INTERFACE                    takes a network interface down, as often as it comes up
 //	fill DIR MIB                      leaves that much free on the disk; "fill DIR" gives it back
 //	write FILE TEXT                   as echo TEXT > FILE does
@@ -21,7 +22,8 @@
 //	hold FILE                         opens it and never closes it
 //
 // What it finds in /perm/sabotage at its start it does at once, that once only,
-// each line until it works: that is how one image is all the bad ones that an update can bring.
+// each line, or part of one up to a ";", until it works: that is how one image is
+// all the bad ones that an update can bring.
 package main
 
 import (
@@ -68,6 +70,7 @@ func main() {
 type saboteur struct {
 	prey atomic.Pointer[prey]
 	down atomic.Pointer[string] // a network interface
+	deaf atomic.Pointer[string] // a program
 }
 
 // prey is a program and what it gets.
@@ -106,6 +109,9 @@ func (s *saboteur) command(f []string, to io.Writer) error {
 		return nil
 	case len(f) == 2 && f[0] == "freeze":
 		s.prey.Store(&prey{f[1], syscall.SIGSTOP})
+		return nil
+	case len(f) == 2 && f[0] == "deaf":
+		s.deaf.Store(&f[1])
 		return nil
 	case len(f) == 2 && f[0] == "down":
 		s.down.Store(&f[1])
@@ -212,12 +218,16 @@ func runProgram(path string, args []string, to io.Writer) error {
 
 // hunt looks often enough that no program gets to answer anything.
 func (s *saboteur) hunt() {
+	seen := map[int]time.Time{}
 	for range time.Tick(50 * time.Millisecond) {
 		if p := s.prey.Load(); p != nil {
 			send(p.signal, p.name) // there may be none just now
 		}
 		if d := s.down.Load(); d != nil {
 			takeDown(*d)
+		}
+		if d := s.deaf.Load(); d != nil {
+			s.deafen(*d, seen)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func (s *saboteur) obey(path string) {
 		return
 	}
 	unix.Sync()
-	for line := range strings.Lines(string(text)) {
+	for _, line := range strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' || r == ';' }) {
 		for f := strings.Fields(line); len(f) > 0; time.Sleep(100 * time.Millisecond) {
 			if err := s.command(f, io.Discard); err == nil {
 				break

@@ -105,7 +105,7 @@ func newRig(t *testing.T) *rig {
 }
 
 func well() Sight {
-	return Sight{FirstFrame: metrics.OK, "stream growing": metrics.OK, "recorder growing": metrics.OK, Address: metrics.OK}
+	return Sight{FirstFrame: metrics.OK, "stream growing": metrics.OK, "recorder growing": metrics.OK, Address: metrics.OK, Page: metrics.OK}
 }
 
 func (r *rig) file(name string) string { return filepath.Join(r.dir, name) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -33,11 +34,15 @@ type Sight map[string]metrics.State
 
 // least is what is wanted of a trial of which nothing is known.
 var least = Sight{
-	FirstFrame: metrics.OK, "stream growing": metrics.OK, "recorder growing": metrics.OK, "network link": metrics.OK, Address: metrics.OK,
+	FirstFrame: metrics.OK, "stream growing": metrics.OK, "recorder growing": metrics.OK, "network link": metrics.OK, Address: metrics.OK, Page: metrics.OK,
 }
 
 // Address is the part of a Sight that is OK while the box can be reached.
 const Address = "address"
+
+// Page is the part of a Sight that is OK while boxd's page answers, asked as
+// anybody would: a trial is watched by boxd, whose page may hang all the same.
+const Page = "page"
 
 // FirstFrame is the part of a Sight that is OK once the stream has begun.
 const FirstFrame = "first frame"
@@ -90,6 +95,11 @@ func (u *Updater) watch(ctx context.Context, c slot.Card) error {
 		u.record.Trial = &w.trial
 	}
 	u.mu.Unlock()
+	if _, asked := w.trial.Before[Page]; !asked { // by a version that didn't ask; least has it
+		before := Sight{Page: metrics.OK}
+		maps.Copy(before, w.trial.Before)
+		w.trial.Before = before
+	}
 	for {
 		if done, err := w.step(); done {
 			return err

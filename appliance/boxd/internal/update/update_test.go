@@ -111,6 +111,17 @@ func TestFallBack(t *testing.T) {
 			r.pass(time.Second)
 			r.card.OldInit = false
 		}, "init could not be started"},
+		{"a page that hangs", func(r *rig) {
+			r.see(Page, metrics.Failed)
+			r.reboot()
+			r.pass(3 * time.Minute)
+		}, "page is failed, was ok"},
+		{"a page that hangs, and nobody asked before", func(r *rig) {
+			r.noted(func(t *trial) { delete(t.Before, Page) })
+			r.see(Page, metrics.Failed)
+			r.reboot()
+			r.pass(3 * time.Minute)
+		}, "page is failed, was ok"},
 		{"no page", func(r *rig) {
 			r.set(nil)
 			r.reboot()
@@ -143,6 +154,19 @@ func TestFallBack(t *testing.T) {
 			r.must("PUT", "/api/update", bytes.NewReader(pack(t, manifest(), testKey, content(6000))), Ready)
 			r.must("POST", "/api/update/start", nil, Trial)
 		})
+	}
+}
+
+// noted changes what is written down of a trial.
+func (r *rig) noted(change func(*trial)) {
+	r.t.Helper()
+	all, err := r.u.readRecord()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	change(all.Trial)
+	if err := r.u.writeJSON(recordFile, all); err != nil {
+		r.t.Fatal(err)
 	}
 }
 
