@@ -22,6 +22,9 @@ var pageFiles embed.FS
 
 var page = template.Must(template.New("").Funcs(template.FuncMap{
 	"size": size, "clock": clockTime, "missing": missing,
+	"head": func(title, script string) map[string]string {
+		return map[string]string{"Title": title, "Script": script}
+	},
 }).ParseFS(pageFiles, "page/*.html"))
 
 // rows are what the page shows, in words; the page's script asks for them anew

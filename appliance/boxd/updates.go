@@ -97,24 +97,32 @@ func (s *server) serveUpdates(w http.ResponseWriter, _ *http.Request) {
 
 // updateRows are what runs, how far an update is, and how the last one ended.
 func updateRows(u update.Status) []row {
-	rows := []row{
-		{ID: "version", Label: "Version", Text: fmt.Sprintf("%s, root %s", u.Running, u.Running.Slot)},
-		{ID: "update", Label: "Update", Text: string(u.State), State: metrics.OK},
+	version := fmt.Sprintf("%s, root %s", u.Running, u.Running.Slot)
+	if u.Running.Build > 0 {
+		version += ", built " + time.Unix(u.Running.Build, 0).UTC().Format("2006-01-02 15:04 UTC")
 	}
-	now := &rows[1]
+	return []row{{ID: "version", Label: "Version", Text: version}, nowRow(u), lastRow(u.Last)}
+}
+
+func nowRow(u update.Status) row {
+	r := row{ID: "update", Label: "Update", Text: "none under way", State: metrics.OK}
 	switch {
+	case u.State == update.Trial && u.Seen == "":
+		r.Text, r.State = "on trial: the box restarts", metrics.Starting
+	case u.Seen == update.AsWell:
+		r.Text, r.State = "on trial: all is as well as before, so far", metrics.Starting
 	case u.State == update.Trial:
-		now.Text, now.State = "on trial: it stays if all is as well as before", metrics.Starting
+		r.Text, r.State = "on trial; worse than before: "+u.Seen, metrics.Starting
 	case u.Incoming.Size > 0:
-		now.Text = fmt.Sprintf("%s: %d of %d MB of %s", u.State, u.Incoming.Received/1e6, u.Incoming.Size/1e6, u.Incoming.Version)
+		r.Text = fmt.Sprintf("%s: %.1f of %.1f MB of %s", u.State, float64(u.Incoming.Received)/1e6, float64(u.Incoming.Size)/1e6, u.Incoming.Version)
 	}
 	if u.Busy.Busy {
-		now.Text += " · the room is busy: " + u.Busy.Reason
+		r.Text += " · the room is busy: " + u.Busy.Reason
 	}
 	if u.Refusal != nil {
-		now.Text += fmt.Sprintf(" · refused %s UTC: %s", u.Refusal.At.Format("15:04"), u.Refusal.Why)
+		r.Text += fmt.Sprintf(" · refused %s UTC: %s", u.Refusal.At.Format("15:04"), u.Refusal.Why)
 	}
-	return append(rows, lastRow(u.Last))
+	return r
 }
 
 func lastRow(l *update.Last) row {

@@ -19,11 +19,13 @@ func TestUpdateRows(t *testing.T) {
 		want   []string // a text of each row
 		state  metrics.State
 	}{
-		{"new", update.Status{State: update.Idle}, []string{"a version without a name, root A", "idle", "none"}, metrics.OK},
-		{"receiving", update.Status{State: update.Receiving, Incoming: update.Incoming{Version: "v2", Received: 5e6, Size: 70e6}}, []string{"", "receiving: 5 of 70 MB of v2", ""}, metrics.OK},
-		{"trial", update.Status{State: update.Trial}, []string{"", "on trial", ""}, metrics.Starting},
+		{"new", update.Status{State: update.Idle}, []string{"a version without a name, root A", "none under way", "none"}, metrics.OK},
+		{"receiving", update.Status{State: update.Receiving, Incoming: update.Incoming{Version: "v2", Received: 5e6, Size: 70e6}}, []string{"", "receiving: 5.0 of 70.0 MB of v2", ""}, metrics.OK},
+		{"restart", update.Status{State: update.Trial}, []string{"", "on trial: the box restarts", ""}, metrics.Starting},
+		{"trial", update.Status{State: update.Trial, Seen: "signal is failed, was ok"}, []string{"", "on trial; worse than before: signal is failed, was ok", ""}, metrics.Starting},
+		{"good trial", update.Status{State: update.Trial, Seen: update.AsWell}, []string{"", "on trial: all is as well as before, so far", ""}, metrics.Starting},
 		{"busy and refused", update.Status{State: update.Idle, Refusal: &update.Refusal{Why: "too large", At: at}}, []string{"", "refused 10:00 UTC: too large", ""}, metrics.OK},
-		{"failed", update.Status{State: update.Failed, Last: &update.Last{From: "v1", To: "v2", Result: update.Failed, Reason: "no stream", OutageMS: -1}}, []string{"", "failed", "v2 failed, back on v1: no stream"}, metrics.OK},
+		{"failed", update.Status{State: update.Failed, Last: &update.Last{From: "v1", To: "v2", Result: update.Failed, Reason: "no stream", OutageMS: -1}}, []string{"", "none under way", "v2 failed, back on v1: no stream"}, metrics.OK},
 		{"committed", update.Status{State: update.Committed, Last: &update.Last{From: "v1", To: "v2", Result: update.Committed, OutageMS: 14200, At: at,
 			Took: []update.Step{{What: "restart", MS: 3000}}}}, []string{"", "", "v1 to v2: committed, 2026-11-23 10:00 UTC · stream away for 14.2 s (restart 3.0 s)"}, metrics.OK},
 	} {
@@ -41,7 +43,7 @@ func TestUpdateRows(t *testing.T) {
 		if err := page.ExecuteTemplate(&b, "updates.html", map[string]any{"Name": "box1", "Rows": rows}); err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"<label>Bundle", `<label for="progress">`, `id="start"`, "<label>Why", "<h1>Update of box1</h1>"} {
+		for _, want := range []string{"<label>Bundle", `<label for="progress"`, `id="start"`, "<label>Why", "<h1>Update of box1</h1>"} {
 			if !strings.Contains(b.String(), want) {
 				t.Errorf("%s: the page has no %s", tt.name, want)
 			}

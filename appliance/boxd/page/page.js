@@ -1,32 +1,20 @@
-"use strict";
 // Asks the box for its rows and its picture once a second, while the page is
-// looked at, and says when what it shows is old.
-const oldAfter = 10000; // ms
-let answered = Date.now();
+// looked at.
+import { ask, fill, follow, put } from "/page/ask.js";
 
-function show(list, parent, fill) {
-  for (const r of list) {
-    const e = parent.querySelector(`[data-id="${r.id}"]`);
-    if (!e) { location.reload(); return; } // the box has other parts now
-    e.dataset.state = r.state || "";
-    fill(e, r);
-  }
-}
-
-function put(e, text) {
-  if (e.textContent !== text) e.textContent = text;
+// show fills in a list, anew as a whole if the box has other parts now.
+function show(list, parent, words) {
+  if (list.some((r) => !parent.querySelector(`[data-id="${r.id}"]`))) location.reload();
+  else fill(list, parent, words);
 }
 
 async function status() {
-  const answer = await fetch("/api/page", { signal: AbortSignal.timeout(5000) });
-  if (!answer.ok) throw new Error(answer.statusText);
-  const box = await answer.json();
-  answered = Date.now();
+  const box = await (await ask("/api/page", { patience: 5000 })).json();
   const state = document.getElementById("state");
   state.dataset.state = box.state;
   put(state.querySelector("b"), box.state);
   put(state.querySelector("span"), box.cause);
-  show(box.rows, document.getElementById("rows"), (e, r) => put(e.querySelector("dd"), r.text));
+  show(box.rows, document.getElementById("rows"));
   show(box.health, document.getElementById("health"), (e, r) => {
     put(e.querySelector("b"), r.state);
     put(e.querySelector("span"), r.text);
@@ -57,13 +45,4 @@ async function picture() {
   put(why, text);
 }
 
-async function round() {
-  if (!document.hidden) await Promise.allSettled([status(), picture()]);
-  const age = Date.now() - answered, old = document.getElementById("old");
-  old.hidden = document.hidden || age < oldAfter;
-  put(old, old.hidden ? "" : `The box has not answered for ${Math.round(age / 1000)} s: what is shown here is old.`);
-  document.querySelector("main").classList.toggle("stale", !old.hidden);
-  setTimeout(round, 1000);
-}
-
-round();
+follow(1000, () => Promise.allSettled([status(), picture()]));

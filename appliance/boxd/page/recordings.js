@@ -1,42 +1,9 @@
-"use strict";
 // The switch of the recording, disks to record to, who has copies, what goes.
 // All of it is asked for again while the page is looked at.
-const every = 3000, oldAfter = 10000; // ms
-const $ = (id) => document.getElementById(id);
+import { $, ask as get, attempt, fill, follow, inWords, put, say } from "/page/ask.js";
+
 const folder = `/recordings/${document.querySelector("main").dataset.name}/`;
-let answered = Date.now();
-
-async function ask(path, method = "GET", body) {
-  const answer = await fetch(path, { method, body: body && JSON.stringify(body), signal: AbortSignal.timeout(10000) });
-  if (!answer.ok) throw new Error((await answer.text()).trim() || answer.statusText);
-  answered = Date.now();
-  return answer;
-}
-
-function put(e, text) {
-  if (e.textContent !== text) e.textContent = text;
-}
-
-// say shows what became of a wish, wherever on the page it was made.
-let silence;
-function say(text) {
-  $("answer").hidden = false;
-  put($("answer"), text);
-  clearTimeout(silence);
-  silence = setTimeout(() => { $("answer").hidden = true; }, 15000);
-}
-
-function inWords(e) {
-  return e.name === "TimeoutError" || e instanceof TypeError ? "The box does not answer." : e.message;
-}
-
-async function attempt(work) {
-  try {
-    await work();
-  } catch (e) {
-    say(inWords(e));
-  }
-}
+const ask = (path, method, body) => get(path, { method, body: body && JSON.stringify(body) });
 
 function showSwitch(state) {
   const record = $("record");
@@ -65,12 +32,7 @@ $("record").addEventListener("click", () => attempt(async () => {
 // now shows the box's own words on recorder and disk.
 async function now() {
   const box = await (await ask("/api/page")).json();
-  for (const r of box.rows) {
-    const e = $("now").querySelector(`[data-id="${r.id}"]`);
-    if (!e) continue;
-    e.dataset.state = r.state || "";
-    put(e.querySelector("dd"), r.text);
-  }
+  fill(box.rows, $("now"));
   $("now").hidden = false;
 }
 
@@ -142,15 +104,6 @@ $("files").addEventListener("click", (ev) => attempt(async () => {
   await files();
 }));
 
-async function round() {
-  if (!document.hidden) {
-    for (const part of [now, recordSwitch, disks, files]) await part().catch(() => {});
-  }
-  const age = Date.now() - answered, old = $("old");
-  old.hidden = document.hidden || age < oldAfter;
-  put(old, old.hidden ? "" : `The box has not answered for ${Math.round(age / 1000)} s: what is shown here is old.`);
-  document.querySelector("main").classList.toggle("stale", !old.hidden);
-  setTimeout(round, every);
-}
-
-round();
+follow(3000, async () => {
+  for (const part of [now, recordSwitch, disks, files]) await part().catch(() => {});
+});

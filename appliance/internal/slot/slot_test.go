@@ -3,11 +3,11 @@ package slot
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/openvideobox/videobox/appliance/internal/slot/slottest"
 	"github.com/openvideobox/videobox/internal/fat"
 )
 
@@ -71,31 +71,10 @@ func TestCard(t *testing.T) {
 	}
 }
 
-// bootPartition is a file with the FAT of a box in it.
+// bootPartition is a card with the FAT of a box in a file.
 func bootPartition(t *testing.T, files map[string]string) Card {
 	t.Helper()
-	for _, tool := range []string{"mkfs.vfat", "mcopy", "mmd"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("needs %s (make deps-test installs it): %v", tool, err)
-		}
-	}
-	dir := t.TempDir()
-	c := Card{Boot: filepath.Join(dir, "boot"), Root: map[int]string{2: "two", 3: "three"}, Running: 2, Told: 2}
-	run := func(name string, args ...string) {
-		if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", name, err, out)
-		}
-	}
-	run("mkfs.vfat", "-C", "-F", "16", c.Boot, "16384")
-	run("mmd", "-i", c.Boot, "::loader", "::loader/entries")
-	for name, text := range files {
-		path := filepath.Join(dir, "file")
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		run("mcopy", "-i", c.Boot, path, "::"+name)
-	}
-	return c
+	return Card{Boot: slottest.Boot(t, files), Root: map[int]string{2: "two", 3: "three"}, Running: 2, Told: 2}
 }
 
 func (c Card) text(t *testing.T, name string) string {

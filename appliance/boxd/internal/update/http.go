@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -17,9 +18,11 @@ type Status struct {
 	Running  Version  `json:"running"`
 	Incoming Incoming `json:"incoming"`
 	Last     *Last    `json:"last,omitempty"`
+	// Seen is what the trial looked like last: what is worse than before, if anything.
+	Seen string `json:"seen,omitempty"`
 	// Refused is why a trial would not begin now, of whatever bundle.
 	Refused string   `json:"refused,omitempty"`
-	Refusal *Refusal `json:"refusal,omitempty"` // the last request that was refused
+	Refusal *Refusal `json:"refusal,omitempty"` // the last request that was refused, until one isn't
 	Busy    busy     `json:"busy"`
 	Note    string   `json:"note,omitempty"` // what is not known
 }
@@ -42,7 +45,7 @@ func (u *Updater) Status() Status {
 	}
 	switch {
 	case u.record.Trial != nil:
-		s.State, s.Refused = Trial, "an update is on trial"
+		s.State, s.Refused, s.Seen = Trial, "an update is on trial", u.record.Trial.Seen
 	case u.in.whole():
 		s.State = Ready
 	case u.in != nil:
@@ -92,6 +95,7 @@ func (u *Updater) alone(do changing) http.HandlerFunc {
 			u.fail(w, err)
 			return
 		}
+		u.agree()
 		s, code := u.Status(), http.StatusOK
 		if s.State == Receiving || s.State == Trial {
 			code = http.StatusAccepted // the rest is to come
@@ -130,9 +134,13 @@ type patient struct {
 
 func (p *patient) Read(b []byte) (int, error) {
 	if err := p.c.SetReadDeadline(time.Now().Add(stallTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return 0, err
+		return 0, fmt.Errorf("%w: %w", ErrBroken, err)
 	}
-	return p.r.Read(b)
+	n, err := p.r.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", ErrBroken, err)
+	}
+	return n, err
 }
 
 func (u *Updater) serveBusy(w http.ResponseWriter, r *http.Request) {
@@ -167,7 +175,7 @@ var codes = []struct {
 }
 
 func (u *Updater) fail(w http.ResponseWriter, err error) {
-	if !errors.Is(err, ErrOffset) && !errors.Is(err, ErrNotNow) {
+	if !errors.Is(err, ErrOffset) && !errors.Is(err, ErrNotNow) && !errors.Is(err, ErrBroken) {
 		u.refuse(err)
 	}
 	for _, c := range codes {

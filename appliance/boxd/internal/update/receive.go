@@ -27,6 +27,7 @@ var (
 	ErrNotNow    = errors.New("not now")
 	ErrOffset    = errors.New("that isn't where the bundle goes on")
 	ErrNotWhole  = errors.New("the bundle isn't there as a whole")
+	ErrBroken    = errors.New("the connection broke")
 	ErrNoUpdates = errors.New("only a videobox image takes updates")
 )
 

@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/openvideobox/videobox/appliance/internal/slot"
+	"github.com/openvideobox/videobox/appliance/internal/slot/slottest"
 	"github.com/openvideobox/videobox/internal/bundle"
 	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/metrics"
@@ -63,38 +64,15 @@ type rig struct {
 	restarts []string
 }
 
-var bootPartition = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "boot-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	image, file := filepath.Join(dir, "fat"), filepath.Join(dir, "cmdline.txt")
-	err = os.WriteFile(file, []byte(cmdline+strings.Repeat(" ", 64)), 0o600)
-	for _, cmd := range [][]string{{"mkfs.vfat", "-C", "-F", "16", image, "16384"}, {"mcopy", "-i", image, file, "::"}} {
-		if out, e := exec.Command(cmd[0], cmd[1:]...).CombinedOutput(); e != nil {
-			err = errors.Join(err, e, errors.New(string(out)))
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return os.ReadFile(image)
-})
-
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	boot, err := bootPartition()
-	if errors.Is(err, exec.ErrNotFound) {
-		t.Skipf("needs mkfs.vfat and mcopy (make deps-test installs them): %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	boot := slottest.Boot(t, map[string]string{"cmdline.txt": cmdline + strings.Repeat(" ", 64)})
 	dir := t.TempDir()
 	r := &rig{t: t, dir: dir, clock: clock.NewHeld(int64(newBuild+5000) * 1e9), synced: true, sight: well(), up: time.Hour}
 	r.card = slot.Card{Boot: r.file("p1"), Root: map[int]string{2: r.file("p2"), 3: r.file("p3")}, Running: 2, Told: 2}
-	r.write("p1", boot)
+	if err := os.Rename(boot, r.file("p1")); err != nil {
+		t.Fatal(err)
+	}
 	r.write("p2", bytes.Repeat([]byte{2}, slotSize))
 	r.write("p3", bytes.Repeat([]byte{3}, slotSize))
 	r.write("etc/"+VersionFile, []byte(`{"version": "v1", "build": 1795000000, "board": "videobox", "arch": "arm64"}`))

@@ -142,9 +142,12 @@ func (w *watched) step() (done bool, err error) {
 	return false, nil
 }
 
+// AsWell is what a trial looks like in which nothing is worse than before.
+const AsWell = "all was as well as before"
+
 // note says what was seen last, in case that the box restarts in this moment.
 func (w *watched) note(up time.Duration, worse []string) {
-	text := "all was as well as before"
+	text := AsWell
 	if len(worse) > 0 {
 		text = strings.Join(worse, ", ")
 	}

@@ -197,6 +197,13 @@ func (u *Updater) refuse(err error) {
 	u.refusal = &Refusal{err.Error(), u.now()}
 }
 
+// agree forgets what was refused before.
+func (u *Updater) agree() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.refusal = nil
+}
+
 func (u *Updater) now() time.Time { return time.Unix(0, u.o.Clock.Now()).UTC() }
 
 // Finding is the leaf "update": for page and screen.
