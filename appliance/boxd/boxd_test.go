@@ -174,7 +174,7 @@ func TestEverythingElseIsDown(t *testing.T) {
 		{"/recordings/", 403, "htpasswd -nB"},
 		{"/recordings/box1/box1-20261123100000.ts", 403, "no credentials"},
 		{"/page/page.css", 200, "--back"},
-		{"/page/page.js", 200, "use strict"},
+		{"/page/page.js", 200, "import {"},
 		{"/page/box.html", 404, ""},
 		{"/page/..%2fmain.go", 404, ""},
 		{"/nothing", 404, ""},

@@ -320,7 +320,7 @@ func TestUpdatesPageFailed(t *testing.T) {
 	v.both(t, "worse")
 	u.pass(3 * time.Minute)
 	u.reboot(func() {})
-	v.sees(t, shows("#rows dd", "2026.12 failed, back on 2026.11: not as well as before within 2m30s: stream growing is failed, was ok")+` && `+shows("#rows dd", "2026.11, root A"))
+	v.sees(t, shows("#rows dd", "2026.12 failed, back on 2026.11: not as well as before within 2m30s: stream growing is failed, was ok")+` && `+shows("#rows dd", "2026.11, root A")+` && !document.getElementById("send").disabled`)
 	v.both(t, "failed")
 
 	u.serves.Store(nil)

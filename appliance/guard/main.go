@@ -5,7 +5,8 @@
 // when it has died ten times in ten minutes. Restarts of the box wait for an
 // uptime of half an hour when the last one didn't help, see
 // appliance/internal/restart. Guard is as small as it can be, since nothing
-// watches it but the kernel's watchdog, which watches kernel and init.
+// watches it but the kernel's watchdog, which watches kernel and init; in a
+// trial that init may not feed, guard does.
 package main
 
 import (
@@ -38,6 +39,13 @@ func main() {
 }
 
 func (c cli) run(ctx context.Context) error {
+	g := run.NewGroup(ctx)
+	g.Go("", systemFeeder().run) // at once: what the box is may take long to find out
+	g.Go("", c.watch)
+	return g.Wait()
+}
+
+func (c cli) watch(ctx context.Context) error {
 	box, err := self.Find(ctx, c.Config, c.Name)
 	if err != nil {
 		return err

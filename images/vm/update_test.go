@@ -123,7 +123,7 @@ func bootUpdatable(t *testing.T, orders string, change func(*vm.Config)) victim 
 			change(c)
 		}
 	})}
-	v.wait(within(t, 2*time.Minute), t, "the box is well", isWell)
+	v.wait(within(t, 4*time.Minute), t, "the box is well", isWell)
 	return v
 }
 
@@ -191,14 +191,16 @@ func (v victim) begin(t *testing.T, file []byte) {
 // TestShortUpdate is an update with all that may go wrong before, and one that
 // goes wrong afterwards.
 func TestShortUpdate(t *testing.T) {
-	v := bootUpdatable(t, "", nil)
+	// With a watchdog, as boards have one, that must not end a trial.
+	v := bootUpdatable(t, "", func(c *vm.Config) { c.Watchdog = true })
 	b := openSource(t, sabotaged)
 	t.Run("refused", func(t *testing.T) { v.refused(t, b) })
 	t.Run("large", v.large)
 	t.Run("good", func(t *testing.T) {
-		gap := v.watchGap(t)
+		gap, mark := v.watchGap(t), v.Console.Mark()
 		v.begin(t, b.bundle(t, nil))
 		u := v.waitUpdate(t, 4*time.Minute, "committed", "failed")
+		v.watchdogs(t, mark)
 		if u.State != "committed" || u.Running.Slot != "B" || u.Running.Build != b.m.Build {
 			t.Fatalf("%+v, %+v", u, u.Last)
 		}

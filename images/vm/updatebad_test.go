@@ -3,6 +3,7 @@
 package vm_test
 
 import (
+	"context"
 	"html"
 	"strings"
 	"testing"
@@ -30,11 +31,11 @@ func TestDrillUpdateBad(t *testing.T) {
 		{"boxd hangs", sabotaged, "write /perm/sabotage freeze boxd", "boxd was killed or died too often"},
 		{"boxd goes on and answers nobody", sabotaged, "write /perm/sabotage deaf boxd", "boxd was killed or died too often"},
 		{"capture crashes", sabotaged, "write /perm/sabotage hunt capture", "stream growing is failed, was ok"},
-		{"record crashes", sabotaged, "write /perm/sabotage hunt record", "recorder growing is failed, was ok"},
-		{"no network", sabotaged, "write /perm/sabotage down eth0", "address is failed, was ok"},
+		{"record crashes", sabotaged, "write /perm/sabotage hunt record", "recorder growing is failed"},
+		{"no network", sabotaged, "write /perm/sabotage down eth0", "network link is failed, was ok"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			v.wait(within(t, 2*time.Minute), t, "the box is well", isWell)
+			v.wait(within(t, 4*time.Minute), t, "the box is well", isWell)
 			// What the bundle holds has no way into it once it is sabotaged; the root
 			// that is fallen back to has.
 			v.sabotage(t, tt.orders)
@@ -52,11 +53,12 @@ const backWithin = 4 * time.Minute
 func (v victim) fallsBack(t *testing.T, file []byte, slot, reason string) {
 	t.Helper()
 	v.begin(t, file)
-	began, restarts := time.Now(), v.Restarts()
+	began, restarts, mark := time.Now(), v.Restarts(), v.Console.Mark()
 	if err := v.WaitRestarts(within(t, time.Minute), restarts+1); err != nil {
 		t.Fatal(err)
 	}
 	u := v.waitUpdate(t, backWithin-time.Since(began), "failed", "committed")
+	v.watchdogs(t, mark)
 	t.Logf("back after %.0f s: %+v", time.Since(began).Seconds(), *u.Last)
 	if u.State != "failed" || u.Running.Slot != slot || u.Last.To != "bad" || !strings.Contains(u.Last.Reason, reason) {
 		t.Errorf("%+v, want slot %s and a reason with %q", u, slot, reason)
@@ -66,5 +68,17 @@ func (v victim) fallsBack(t *testing.T, file []byte, slot, reason string) {
 		if page = html.UnescapeString(page); code != 200 || !strings.Contains(page, "bad failed, back on") || !strings.Contains(page, u.Last.Reason) {
 			t.Errorf("the page %s doesn't say so: %d\n%s", path, code, page)
 		}
+	}
+}
+
+// watchdogs says who fed the machine's watchdog in a trial, as the console has it.
+func (v victim) watchdogs(t *testing.T, mark int) {
+	t.Helper()
+	for _, said := range []string{"disabling hardware watchdog", "found hardware watchdog"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		if line, err := v.Console.WaitFrom(ctx, mark, said); err == nil {
+			t.Log(line)
+		}
+		cancel()
 	}
 }
