@@ -63,16 +63,25 @@ export function fill(list, parent, words = (e, r) => put(e.querySelector("dd"), 
 }
 
 // follow does the work now and then, for as long as somebody looks at the page,
-// and says when what it shows is old. A silence that is expected is no alarm.
+// and says, however long the work takes, when what is shown is old. A silence
+// that is expected is no alarm.
 const oldAfter = 10000; // ms
-export async function follow(every, work, expected = () => "") {
-  if (!document.hidden) await work();
-  const age = Date.now() - answered, old = $("old");
+export function follow(every, work, expected = () => "") {
+  const round = async () => {
+    if (!document.hidden) await work();
+    setTimeout(round, every);
+  };
+  document.addEventListener("visibilitychange", () => { answered = Date.now(); });
+  setInterval(showAge, 1000, expected);
+  round();
+}
+
+function showAge(expected) {
+  const age = Date.now() - answered, old = $("old"), why = expected();
   old.hidden = document.hidden || age < oldAfter;
-  old.dataset.state = expected() ? "starting" : "";
-  put(old, old.hidden ? "" : `The box has not answered for ${Math.round(age / 1000)} s: ${expected() || "what is shown here is old."}`);
+  old.dataset.state = why ? "starting" : "";
+  put(old, old.hidden ? "" : `The box has not answered for ${Math.round(age / 1000)} s: ${why || "what is shown here is old."}`);
   document.querySelector("main").classList.toggle("stale", !old.hidden);
-  setTimeout(follow, every, every, work, expected);
 }
 
 document.querySelector("#answer button")?.addEventListener("click", hush);
