@@ -226,7 +226,7 @@ func TestTerminal(t *testing.T) {
 	t.Cleanup(f.Close)
 	config, vbox := conference(t, f, secretsWith(t, "secret"))
 	var out bytes.Buffer
-	s := &show{out: &out, terminal: true, width: 40, now: func() time.Time { return time.Unix(0, 0) }}
+	s := &show{out: &out, terminal: true, width: 40, now: func() time.Time { return time.Unix(0, f.Held.Now()) }}
 	f.During(t.Context(), func(ctx context.Context) {
 		if err := (updateCmd{Config: config, Bundle: vbox, Parallel: 1}).run(ctx, s, f.Held, nobody); err != nil {
 			t.Error(err)
@@ -245,7 +245,7 @@ func TestTerminal(t *testing.T) {
 	if strings.Contains(screen, "sending") || strings.Contains(screen, "boxes done") {
 		t.Errorf("something of the progress stayed:\n%s", screen)
 	}
-	if !strings.Contains(out.String(), "sending") || !strings.Contains(out.String(), "1 of 3 boxes done") {
+	if !strings.Contains(out.String(), "sending") || !strings.Contains(out.String(), "on trial for 4 s (canary)") || !strings.Contains(out.String(), "1 of 3 boxes done") {
 		t.Error("no progress was drawn")
 	}
 }

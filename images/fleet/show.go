@@ -77,6 +77,8 @@ func line(r rollout.Row) string {
 		}
 	case r.Phase == rollout.Sending && r.Size > 0:
 		text += fmt.Sprintf("%s %3d %% of %.0f MB", r.Phase, 100*r.Sent/r.Size, float64(r.Size)/1e6)
+	case r.Phase == rollout.Trying && r.Trying > 0:
+		text += fmt.Sprintf("%s for %.0f s", r.Phase, r.Trying.Seconds())
 	default:
 		text += string(r.Phase)
 	}

@@ -179,12 +179,13 @@ func (r *rollout) rest(ctx context.Context) error {
 
 // await follows a trial to its end.
 func (r *rollout) await(ctx context.Context, i int, before box.Last) {
-	silent, still := 0, 0
+	silent, still, began := 0, 0, r.Clock.Now()
 	for range trialTries {
 		if err := r.rest(ctx); err != nil {
 			r.done(i, OnTrial, "interrupted; `fleet status` says how it went")
 			return
 		}
+		r.set(i, func(w *Row) { w.Trying = time.Duration(r.Clock.Now() - began) })
 		u, err := r.Targets[i].Box.Update(ctx)
 		switch {
 		case errors.Is(err, box.ErrAway):

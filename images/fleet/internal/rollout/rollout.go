@@ -81,6 +81,7 @@ type Row struct {
 	Phase     Phase
 	Sent      int64 // bytes of the bundle that the box has
 	Size      int64
+	Trying    time.Duration // for how long it is on trial
 	Result    Result
 	Outage    time.Duration // of the stream; -1 unknown
 	Reason    string
