@@ -73,11 +73,19 @@ func (c Config) gpuArgs() []string {
 	case !c.Display:
 		return nil
 	case c.GPU == "":
-		return []string{"-device", "bochs-display,id=screen" + size}
+		return append(c.vncArgs(), "-device", "bochs-display,id=screen"+size)
 	case c.GPU == "virtio-gpu-pci":
 		return []string{"-device", c.GPU + ",id=screen" + size, "-vnc", "unix:" + option(filepath.Join(c.Dir, vncSocket))}
 	}
-	return []string{"-device", c.GPU + ",id=screen"}
+	return append(c.vncArgs(), "-device", c.GPU+",id=screen")
+}
+
+// vncArgs show the screen to people. QEMU counts VNC's ports from 5900 on.
+func (c Config) vncArgs() []string {
+	if c.VNC == 0 {
+		return nil
+	}
+	return []string{"-vnc", fmt.Sprintf("127.0.0.1:%d", c.VNC-5900)}
 }
 
 // makeVars gives the firmware its memory, once.

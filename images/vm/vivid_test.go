@@ -20,6 +20,8 @@ import (
 
 // Controls of vivid, drivers/media/test-drivers/vivid/vivid-ctrls.c.
 const (
+	wrapSequence = 0xf0f026 // from the next STREAMON on: numbers begin 128 before the wrap
+	wrapStamps   = 0xf0f027 // likewise, 16 s before it: 1 of 64 bits, 2 of 32
 	signalMode   = 0xf0f03e
 	whichTimings = 0xf0f03f // of mode selected, by their place in v4l2_dv_timings_presets
 	percentLost  = 0xf0f040
@@ -41,7 +43,7 @@ func TestShortPCVivid(t *testing.T) {
 		openCapture(c)
 		c.Stick = ""
 	})
-	ctx := within(t, 150*time.Second)
+	ctx := within(t, 3*time.Minute)
 	r := v.follow(t)
 	r.mu.Lock()
 	r.keep = new(bytes.Buffer)
@@ -57,6 +59,8 @@ func TestShortPCVivid(t *testing.T) {
 	v.checkEDID(ctx, t)
 	v.signalModes(ctx, t, r)
 	v.cardFaults(ctx, t, r, lines{v, "capture"})
+	v.nothingComes(ctx, t, r)
+	v.wraps(ctx, t, r, lines{v, "capture"})
 	v.judge(ctx, t, r)
 	r.checkShape(t)
 }
@@ -151,6 +155,54 @@ func (v victim) cardFaults(ctx context.Context, t *testing.T, r *reader, log lin
 	}
 	if i := v.input(ctx, t); i.Workers != 0 {
 		t.Errorf("the worker was started %d times again", i.Workers)
+	}
+}
+
+// nothingComes: the signal is there, and the card drops every frame of it.
+func (v victim) nothingComes(ctx context.Context, t *testing.T, r *reader) {
+	t.Helper()
+	v.control(t, percentLost, 100)
+	r.until(ctx, t, "all buffers lost: the slate", isSlate)
+	v.await(ctx, t, "all buffers lost", func(i input) bool { return i.State == "frozen" })
+	v.control(t, percentLost, 0)
+	v.isGreen(ctx, t, r, "buffers again")
+}
+
+// wraps starts the card's stream with numbers and time stamps that wrap, and
+// watches it until they have.
+func (v victim) wraps(ctx context.Context, t *testing.T, r *reader, log lines) {
+	t.Helper()
+	for _, c := range []struct {
+		sequence, stamps int
+		on               int64 // for so many frames
+	}{
+		{1, 1, 18 * frameRate},
+		{0, 2, 2 * frameRate}, // 32 bits wrap for kernels of 32 bits only: such stamps are far off before and after
+		{0, 0, 2 * frameRate},
+	} {
+		what := fmt.Sprintf("sequence %d, time stamps %d", c.sequence, c.stamps)
+		v.control(t, wrapSequence, c.sequence)
+		v.control(t, wrapStamps, c.stamps)
+		mark := len(log.read(ctx, t))
+		v.control(t, fatalError, 1)
+		log.wait(ctx, t, mark, "it stopped streaming")
+		v.isGreen(ctx, t, r, what)
+		before, rep := v.input(ctx, t), r.until(ctx, t, what, isLive)
+		worst := time.Duration(0)
+		after := r.until(ctx, t, what+": on and on", func(s h264.Stamp) bool {
+			if isLive(s) {
+				worst = max(worst, time.Duration(media.FrameTime(int64(s.Frame), frameRate)-s.Capture).Abs())
+			}
+			return isLive(s) && s.Frame > rep.Latest.Frame+uint64(c.on)
+		})
+		i := v.input(ctx, t)
+		t.Logf("%s: frames are %.2f s from their capture at most; %v", what, worst.Seconds(), i.Counts)
+		if worst > time.Second {
+			t.Errorf("%s: a frame is %v away from its capture", what, worst)
+		}
+		if after.SlateFrames != rep.SlateFrames || i.Counts["disorder"] != before.Counts["disorder"] || i.Counts["lost"] > before.Counts["lost"]+5000 {
+			t.Errorf("%s: %d frames of slate, counts were %v and are %v", what, after.SlateFrames-rep.SlateFrames, before.Counts, i.Counts)
+		}
 	}
 }
 

@@ -58,6 +58,7 @@ type Config struct {
 	// if empty; vmware-svga, of which only the firmware knows how to set a mode;
 	// virtio-gpu-pci, into which screens can be plugged.
 	GPU       string
+	VNC       int    // of a PC with Display, but with virtio-gpu-pci: the port of 127.0.0.1, from 5900 on, where VNC shows it; 0: none
 	Unplugged bool   // with virtio-gpu-pci: no screen at the start, see PlugScreen
 	BIOS      bool   // such a PC with a BIOS instead
 	Append    string // for images of the Pi: words for the end of the kernel's command line

@@ -92,16 +92,24 @@ func (c cli) ports() map[int]int {
 	return ports
 }
 
+// config is the machine, and how its page is logged in to.
+func (c cli) config(usb net.Addr) (cfg vm.Config, login string, err error) {
+	cfg = vm.Config{CPUs: c.CPUs, PC: c.PC, Display: c.PC, Image: c.Image, Dir: c.Dir, MAC: c.MAC, Stick: usb.String(), Ports: c.ports()}
+	if c.PC {
+		cfg.VNC = 5900 + c.Offset
+	}
+	if c.Keep {
+		return cfg, "the last run's password", nil
+	}
+	password := rand.Text()[:10]
+	cfg.Perm, err = vm.BoxPerm(password)
+	return cfg, "password " + password, err
+}
+
 func (c cli) machine(ctx context.Context, usb net.Addr) error {
-	cfg := vm.Config{CPUs: c.CPUs, PC: c.PC, Display: c.PC, Image: c.Image, Dir: c.Dir, MAC: c.MAC, Stick: usb.String(), Ports: c.ports()}
-	login := "the last run's password"
-	if !c.Keep {
-		password := rand.Text()[:10]
-		perm, err := vm.BoxPerm(password)
-		if err != nil {
-			return err
-		}
-		cfg.Perm, login = perm, "password "+password
+	cfg, login, err := c.config(usb)
+	if err != nil {
+		return err
 	}
 	m, err := vm.Start(ctx, cfg)
 	if err != nil {
@@ -114,6 +122,9 @@ func (c cli) machine(ctx context.Context, usb net.Addr) error {
     stick      nc %s    commands: %s
     console    %s
 `, m.Addr(80), vm.User, login, m.Addr(8899), m.Addr(8898), hostPort(c.Control), dongle.Commands, filepath.Join(c.Dir, "serial.log"))
+	if cfg.VNC != 0 {
+		fmt.Printf("    screen     vncviewer 127.0.0.1::%d\n", cfg.VNC)
+	}
 	d, err := vm.FirstByte(ctx, m, 8899)
 	if err != nil {
 		return fmt.Errorf("%w; the console's end:\n%s", err, m.Console.Last(10))
