@@ -118,7 +118,7 @@ func (b *box) recordOffsets(long time.Duration) []time.Duration {
 
 // avOffsets says for each flash of the test pattern in a stream of that size by
 // how much its beep comes later.
-func avOffsets(t *testing.T, path string, width, height int) (offsets []time.Duration) {
+func avOffsets(t testing.TB, path string, width, height int) (offsets []time.Duration) {
 	t.Helper()
 	dir := t.TempDir()
 	video, audio := filepath.Join(dir, "video"), filepath.Join(dir, "audio")
@@ -146,7 +146,7 @@ func avOffsets(t *testing.T, path string, width, height int) (offsets []time.Dur
 // onsets are the times at which the values that a metadata filter printed go
 // over a threshold, those at the very start left out. Times are counted in
 // perSecond: ffmpeg prints seconds with six digits, which late in a day are tenths.
-func onsets(t *testing.T, path string, perSecond int64, threshold float64) (at []time.Duration) {
+func onsets(t testing.TB, path string, perSecond int64, threshold float64) (at []time.Duration) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {

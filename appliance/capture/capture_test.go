@@ -71,7 +71,7 @@ rooms:
 
 // box is a running capture.
 type box struct {
-	t              *testing.T
+	t              testing.TB
 	cmd            *exec.Cmd
 	stream, status string
 	config         string
@@ -91,11 +91,11 @@ func start(t *testing.T, source string) *box {
 
 func startProgram(t *testing.T, path, source string, env ...string) *box {
 	t.Helper()
-	return startVideo(t, path, source, "size: 640x360, rate: 25, bitrate: 1000k", "ultrafast", env...)
+	return startVideo(t, path, source, "size: 640x360, rate: 25, bitrate: 1000k", []string{"--preset", "ultrafast"}, env...)
 }
 
-// startVideo starts with the event's video and x264's preset.
-func startVideo(t *testing.T, path, source, video, preset string, env ...string) *box {
+// startVideo starts with the event's video and flags for x264.
+func startVideo(t testing.TB, path, source, video string, encoder []string, env ...string) *box {
 	t.Helper()
 	p := freePorts(t)
 	b := &box{
@@ -107,7 +107,7 @@ func startVideo(t *testing.T, path, source, video, preset string, env ...string)
 	if err := os.WriteFile(b.config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	b.cmd = exec.Command(path, "--config", b.config, "--name", "box1", "--source", source, "--preset", preset)
+	b.cmd = exec.Command(path, append([]string{"--config", b.config, "--name", "box1", "--source", source}, encoder...)...)
 	b.cmd.Stderr = b.log
 	b.cmd.Env = append(os.Environ(), env...)
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -125,7 +125,7 @@ func startVideo(t *testing.T, path, source, video, preset string, env ...string)
 // freePorts finds a base from which on the ports that a capture listens on are
 // free at the moment. It keeps out of the range from which the kernel takes
 // ports for connections (ip_local_port_range starts at 32768).
-func freePorts(t *testing.T) int {
+func freePorts(t testing.TB) int {
 	t.Helper()
 	for range 50 {
 		if p := 20000 + rand.IntN(12000); free(p) && free(p+1) && free(p+2) {

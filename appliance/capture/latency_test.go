@@ -87,7 +87,7 @@ func (b *box) stages() (s stages) {
 
 // filmed starts capture on a camera of 1920x1080 in full-range BT.601 with an
 // event's video.
-func filmed(t *testing.T, video, preset string) *box {
+func filmed(t testing.TB, video string, encoder ...string) *box {
 	t.Helper()
 	s := &script{path: filepath.Join(t.TempDir(), "script")}
 	if err := s.write("camera"); err != nil {
@@ -97,7 +97,7 @@ func filmed(t *testing.T, video, preset string) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startVideo(t, path, "script:"+s.path, video, preset, asCapture+"=1")
+	return startVideo(t, path, "script:"+s.path, video, encoder, asCapture+"=1")
 }
 
 // TestLatency is from a frame's handing over by the driver, 1080p, to its last
@@ -108,7 +108,7 @@ func TestLatency(t *testing.T) {
 	if os.Getenv("BENCH") != "" {
 		seconds = 30
 	}
-	b := filmed(t, "size: 1280x720, rate: 25, bitrate: 2500k", "superfast")
+	b := filmed(t, "size: 1280x720, rate: 25, bitrate: 2500k", "--preset", "superfast")
 	conn := b.dial()
 	var w stopwatch
 	buf := make([]byte, 256<<10)
@@ -158,7 +158,7 @@ func TestMemory(t *testing.T) {
 }
 
 func memory(t *testing.T, video string, limit int64) {
-	b := filmed(t, video, "ultrafast")
+	b := filmed(t, video, "--preset", "ultrafast")
 	r := watch(b.dial())
 	start := r.until(t, "live picture", live).Latest.Frame
 	r.until(t, "four seconds", func(s h264.Stamp, _ mpegts.Report) bool { return s.Frame > start+120 })

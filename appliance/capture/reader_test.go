@@ -61,7 +61,7 @@ func (r *reader) report() mpegts.Report {
 }
 
 // until waits until the newest frame is as wanted.
-func (r *reader) until(t *testing.T, what string, want func(s h264.Stamp, rep mpegts.Report) bool) mpegts.Report {
+func (r *reader) until(t testing.TB, what string, want func(s h264.Stamp, rep mpegts.Report) bool) mpegts.Report {
 	t.Helper()
 	timeout := time.After(15 * time.Second)
 	for {

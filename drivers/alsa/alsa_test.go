@@ -3,6 +3,7 @@ package alsa
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -284,32 +285,24 @@ func TestTimelineFollowsLossAtOnce(t *testing.T) {
 	}
 }
 
-func TestCardOfTheSameStick(t *testing.T) {
+func TestCards(t *testing.T) {
 	sys := t.TempDir()
-	dev := filepath.Join(sys, "devices/usb1/1-1")
-	for _, dir := range []string{
-		filepath.Join(dev, "1-1:1.0/video4linux/video0"), filepath.Join(dev, "1-1:1.2/sound/card1/pcmC1D0c"),
-		filepath.Join(sys, "devices/usb1/1-2/1-2:1.0/sound/card0/pcmC0D0c"), filepath.Join(sys, "class/video4linux/video0"),
-		filepath.Join(sys, "class/video4linux/video7"), filepath.Join(sys, "devices/usb1/1-3/1-3:1.0"),
-	} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+	for _, name := range []string{"pcmC0D0c", "pcmC0D0p", "pcmC1D2c", "controlC1", "pcmCxD0c"} {
+		if err := os.MkdirAll(filepath.Join(sys, "class/sound", name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	link := func(video, to string) {
-		if err := os.Symlink(to, filepath.Join(sys, "class/video4linux", video, "device")); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.Mkdir(filepath.Join(sys, "class/sound/card1"), 0o755); err != nil {
+		t.Fatal(err)
 	}
-	link("video0", filepath.Join(dev, "1-1:1.0"))
-	link("video7", filepath.Join(sys, "devices/usb1/1-3/1-3:1.0"))
-	if path, ok := CardOf(sys, "/dev/video0"); !ok || path != "/dev/snd/pcmC1D0c" {
-		t.Errorf("CardOf = %q, %v", path, ok)
+	if err := os.WriteFile(filepath.Join(sys, "class/sound/card1/id"), []byte("Loopback\n"), 0o644); err != nil {
+		t.Fatal(err)
 	}
-	for _, video := range []string{"/dev/video7", "/dev/video9"} {
-		if path, ok := CardOf(sys, video); ok {
-			t.Errorf("%s: %q, want none", video, path)
-		}
+	if got := fmt.Sprint(Cards(sys)); got != "[hw:0,0 hw:1,2 (Loopback)]" {
+		t.Error(got)
+	}
+	if got := Cards(t.TempDir()); len(got) != 0 {
+		t.Errorf("without sound: %v", got)
 	}
 }
 

@@ -2,25 +2,28 @@ package alsa
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 )
 
-// CardOf finds the capture device of the sound card that is part of the same
-// USB device as a video node such as /dev/video0. Sysfs is /sys but in tests.
-func CardOf(sysfs, video string) (path string, ok bool) {
-	face, err := filepath.EvalSymlinks(filepath.Join(sysfs, "class/video4linux", filepath.Base(video), "device"))
-	if err != nil {
-		return "", false
+// Cards are the devices for capture by the names that Path takes, each with its
+// card's: "hw:1,0 (Loopback)". Sysfs is /sys but in tests.
+func Cards(sysfs string) (names []string) {
+	found, _ := filepath.Glob(filepath.Join(sysfs, "class/sound/pcmC*D*c")) // only a bad pattern is an error
+	for _, f := range found {
+		var card, device int
+		if n, _ := fmt.Sscanf(filepath.Base(f), "pcmC%dD%dc", &card, &device); n < 2 {
+			continue
+		}
+		name := fmt.Sprintf("hw:%d,%d", card, device)
+		if id, err := os.ReadFile(filepath.Join(sysfs, "class/sound", fmt.Sprintf("card%d", card), "id")); err == nil {
+			name += " (" + strings.TrimSpace(string(id)) + ")"
+		}
+		names = append(names, name)
 	}
-	// The video node belongs to an interface, 1-1:1.0, of the USB device 1-1;
-	// the card belongs to another interface of it.
-	found, _ := filepath.Glob(filepath.Join(filepath.Dir(face), "*:*", "sound", "card*", "pcmC*D*c"))
-	if len(found) == 0 {
-		return "", false
-	}
-	return "/dev/snd/" + filepath.Base(found[0]), true
+	return names
 }
 
 var hw = regexp.MustCompile(`^hw:([0-9]+)(?:,([0-9]+))?$`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
@@ -163,7 +164,7 @@ func (d *stick) runSound(ctx context.Context, sink drivers.Sink) error {
 		dev, other := d.current()
 		path, ok := d.card(dev)
 		ok = ok && !d.mute.Load()
-		err := errors.New("the capture device has no sound card; sending silence")
+		err := d.soundless(dev)
 		state := drivers.NoDevice
 		if ok {
 			profile, _ := hardware.StickOf(dev.USB.Vendor, dev.USB.Product)
@@ -171,6 +172,9 @@ func (d *stick) runSound(ctx context.Context, sink drivers.Sink) error {
 			err = src.Run(ctx, &heard{Sink: sink})
 			if e := new(drivers.Error); errors.As(err, &e) {
 				state = e.State
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("%w; %s", err, d.cards())
 			}
 		}
 		if ctx.Err() != nil {
@@ -187,6 +191,24 @@ func (d *stick) runSound(ctx context.Context, sink drivers.Sink) error {
 			return err
 		}
 	}
+}
+
+// soundless says why a device has no sound card. Which card belongs to another
+// one that isn't on USB can't be told.
+func (d *stick) soundless(dev v4l2.Device) error {
+	if dev.OnUSB || dev.Node == "" {
+		return errors.New("the capture device has no sound card; sending silence")
+	}
+	return fmt.Errorf("sending silence: the device isn't on USB, so its sound must be named, as --source=v4l2:auto,hw:0,0; %s", d.cards())
+}
+
+// cards are those that could be meant.
+func (d *stick) cards() string {
+	names := alsa.Cards(d.hw.USB.Sys)
+	if len(names) == 0 {
+		return "there is no sound card"
+	}
+	return "there is " + strings.Join(names, ", ")
 }
 
 // pause waits for a time, or for another device.

@@ -3,6 +3,8 @@ package source
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,8 @@ import (
 	"github.com/openvideobox/videobox/drivers"
 	"github.com/openvideobox/videobox/drivers/drivertest"
 	"github.com/openvideobox/videobox/drivers/ms213x"
+	"github.com/openvideobox/videobox/drivers/usb"
+	"github.com/openvideobox/videobox/drivers/v4l2"
 	"github.com/openvideobox/videobox/internal/media"
 )
 
@@ -170,7 +174,7 @@ func TestSoundDevices(t *testing.T) {
 	for spec, want := range map[string]string{
 		"v4l2:auto,none": "",
 		"v4l2:auto":      "no device: the capture device has no sound card; sending silence",
-		"v4l2:auto,hw:7": "no device: the sound device /dev/snd/pcmC7D0c: file does not exist",
+		"v4l2:auto,hw:7": "no device: the sound device /dev/snd/pcmC7D0c: file does not exist; there is hw:0,0",
 		"v4l2:auto,hw:0": "streaming: ",
 	} {
 		on(t, spec, drivertest.Config{NoCard: spec == "v4l2:auto"}, func(s *drivertest.Stick, n *noted) {
@@ -184,6 +188,23 @@ func TestSoundDevices(t *testing.T) {
 				t.Errorf("%s: %q, want %q", spec, got, want)
 			}
 		})
+	}
+}
+
+// TestSoundOfACard: which sound card belongs to a capture card isn't guessed;
+// those that there are are named.
+func TestSoundOfACard(t *testing.T) {
+	d := &stick{hw: Hardware{USB: usb.Root{Sys: t.TempDir()}}}
+	card := v4l2.Device{Node: "/dev/video0"}
+	const must = "sending silence: the device isn't on USB, so its sound must be named, as --source=v4l2:auto,hw:0,0; "
+	if got := d.soundless(card).Error(); got != must+"there is no sound card" {
+		t.Error(got)
+	}
+	if err := os.MkdirAll(filepath.Join(d.hw.USB.Sys, "class/sound/pcmC2D0c"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.soundless(card).Error(); got != must+"there is hw:2,0" {
+		t.Error(got)
 	}
 }
 

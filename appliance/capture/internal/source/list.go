@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/openvideobox/videobox/drivers"
+	"github.com/openvideobox/videobox/drivers/alsa"
 	"github.com/openvideobox/videobox/drivers/ms213x"
 	"github.com/openvideobox/videobox/drivers/usb"
 	"github.com/openvideobox/videobox/drivers/v4l2"
@@ -48,7 +49,10 @@ func List(w io.Writer, c program.Config) error {
 func describe(w io.Writer, hw Hardware, d v4l2.Device) {
 	fmt.Fprintf(w, "%s  %s\n", d.Node, d.Card)
 	if !d.OnUSB {
-		fmt.Fprintln(w, "  not on USB")
+		fmt.Fprintln(w, "  not on USB: its sound must be named, as v4l2:auto,hw:0,0")
+		for _, card := range alsa.Cards(hw.USB.Sys) {
+			fmt.Fprintf(w, "  sound card %s\n", card)
+		}
 	} else {
 		profile, known := hardware.StickOf(d.USB.Vendor, d.USB.Product)
 		model := "a model that sticks.yaml doesn't know"

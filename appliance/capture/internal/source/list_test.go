@@ -21,11 +21,15 @@ func TestListOfCards(t *testing.T) {
 	card := drivertest.NewCard(clocks)
 	Machine = Hardware{Kernel: card, USB: usb.Root{Sys: t.TempDir()}}
 	defer func() { Machine = Hardware{} }()
+	if err := os.MkdirAll(filepath.Join(Machine.USB.Sys, "class/sound/pcmC1D0c"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	event := program.Config{Width: 1280, Height: 720, Rate: 25}
 	for _, c := range []struct {
 		want   string
 		change func(s *drivertest.CardState)
 	}{
+		{"  not on USB: its sound must be named, as v4l2:auto,hw:0,0\n  sound card hw:1,0\n", func(*drivertest.CardState) {}},
 		{"input 320x180 at 10 Hz\n  set to 320x180 at 10 Hz\n  EDID: no EDID; capture would write profile 720p50\n  --source v4l2:auto takes", func(*drivertest.CardState) {}},
 		{"EDID: profile 720p50, \"videobox\", prefers 1280x720 at 50 Hz, 2 blocks\n", func(s *drivertest.CardState) { s.EDID = edid.For(720, 25).Bytes }},
 		{"prefers 1920x1080 at 60 Hz, 2 blocks; capture would write profile 720p50\n", func(s *drivertest.CardState) { s.EDID = edid.For(1080, 60).Bytes }},

@@ -13,7 +13,7 @@ import (
 )
 
 // Help says what a source may be, for --help and errors.
-const Help = "pattern (bars, clock, flash and beep), deck (slides), a media FILE, or a capture device: v4l2:auto, v4l2:/dev/videoN[,hw:C,D]"
+const Help = "pattern (bars, clock, flash and beep), deck (slides), a media FILE, or a capture device: v4l2:auto or v4l2:/dev/videoN, with ,hw:CARD,DEVICE for the sound of one that isn't on USB (--list names the cards), or ,none"
 
 // Open makes the source that spec names, delivering c's size and rate where it
 // can. A file that can't be played at all is an error here; a device that isn't
