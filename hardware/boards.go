@@ -14,13 +14,15 @@ var boards []byte
 
 // Board is what a box is built on.
 type Board struct {
-	Model    string   `yaml:"model"` // the beginning of it
-	Panel    string   `yaml:"panel,omitempty"`
-	Preset   string   `yaml:"preset,omitempty"`   // of x264; empty: superfast
-	Threads  int      `yaml:"threads,omitempty"`  // of x264; 0: as Spare says
-	Spare    int      `yaml:"spare,omitempty"`    // cores left to the rest; 0 and no Threads: one thread
-	Firmware []string `yaml:"firmware,omitempty"` // files below /lib/firmware that its graphics driver asks for
-	Claims   []Claim  `yaml:"claims"`
+	Model  string `yaml:"model"` // the beginning of it
+	Panel  string `yaml:"panel,omitempty"`
+	Preset string `yaml:"preset,omitempty"` // of x264; empty: as Presets says
+	// Presets are x264's by the least number of cores for each; none: superfast.
+	Presets  map[int]string `yaml:"presets,omitempty"`
+	Threads  int            `yaml:"threads,omitempty"`  // of x264; 0: as Spare says
+	Spare    int            `yaml:"spare,omitempty"`    // cores left to the rest; 0 and no Threads: one thread
+	Firmware []string       `yaml:"firmware,omitempty"` // files below /lib/firmware that its graphics driver asks for
+	Claims   []Claim        `yaml:"claims"`
 }
 
 // AnyPC is the model of a PC that no other entry fits.
@@ -44,6 +46,18 @@ func BoardNamed(model string) (Board, bool) {
 		}
 	}
 	return Board{}, false
+}
+
+// EncoderPreset is x264's preset on a board of so many cores; "" if the profile
+// has none.
+func (b Board) EncoderPreset(cores int) string {
+	preset, most := b.Preset, 0
+	for least, p := range b.Presets {
+		if most < least && least <= cores {
+			preset, most = p, least
+		}
+	}
+	return preset
 }
 
 // EncoderThreads is how many threads x264 gets on a board of so many cores.
@@ -90,6 +104,10 @@ func (b Board) check(before []Board, panels map[string]bool) error {
 		return fmt.Errorf("%d threads, %d spare: must be from 0 to %d", b.Threads, b.Spare, mostThreads)
 	case b.Threads > 0 && b.Spare > 0:
 		return fmt.Errorf("threads and spare: give one of them")
+	case b.Preset != "" && len(b.Presets) > 0:
+		return fmt.Errorf("preset and presets: give one of them")
+	case len(b.Presets) > 0 && b.Presets[1] == "":
+		return fmt.Errorf("presets: one for 1 core and more must be there")
 	}
 	return checkAll(b.Claims)
 }

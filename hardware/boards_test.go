@@ -22,6 +22,14 @@ func TestBoardNamed(t *testing.T) {
 			t.Errorf("a PC of %d cores: %d threads, want %d", cores, got, want)
 		}
 	}
+	for cores, want := range map[int]string{1: "ultrafast", 3: "ultrafast", 4: "superfast", 7: "superfast", 8: "veryfast", 64: "veryfast"} {
+		if got := b.EncoderPreset(cores); got != want {
+			t.Errorf("a PC of %d cores: preset %s, want %s", cores, got, want)
+		}
+	}
+	if got := (Board{Preset: "medium"}).EncoderPreset(2); got != "medium" {
+		t.Errorf("a board with one preset: %s", got)
+	}
 	if got := (Board{}).EncoderThreads(8); got != 1 {
 		t.Errorf("an unknown board: %d threads", got)
 	}
@@ -39,6 +47,8 @@ func TestBoardMistakesAreFound(t *testing.T) {
 		"unknown":  "- {model: X, screen: a, " + claims,
 		"16":       "- {model: X, threads: 17, " + claims,
 		"one of":   "- {model: X, threads: 1, spare: 1, " + claims,
+		"and pres": "- {model: X, preset: a, presets: {1: b}, " + claims,
+		"1 core":   "- {model: X, presets: {2: b}, " + claims,
 		"never":    good + "- {model: XY, " + claims,
 		"claims":   "- {model: X}",
 		"boards.y": "- [X]",

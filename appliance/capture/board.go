@@ -25,11 +25,11 @@ func (c *runCommand) forBoard() {
 			board, known = hardware.BoardNamed(hardware.AnyPC)
 		}
 	}
-	threads := board.EncoderThreads(runtime.NumCPU())
+	preset, threads := board.EncoderPreset(runtime.NumCPU()), board.EncoderThreads(runtime.NumCPU())
 	if c.Preset == "" && c.Threads == 0 && known {
-		slog.Info("encoder as of the board's profile", "board", board.Model, "preset", board.Preset, "threads", threads)
+		slog.Info("encoder as of the board's profile", "board", board.Model, "preset", preset, "threads", threads)
 	}
-	c.Preset = cmp.Or(c.Preset, board.Preset, "superfast")
+	c.Preset = cmp.Or(c.Preset, preset, "superfast")
 	c.Threads = cmp.Or(c.Threads, threads)
 }
 

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/openvideobox/videobox/hardware"
 )
 
 func TestEncoderIsForTheBoard(t *testing.T) {
@@ -39,13 +41,14 @@ func TestEncoderIsForTheBoard(t *testing.T) {
 	if r.forBoard(); r.Preset != "superfast" || r.Threads != 1 {
 		t.Errorf("without a device tree: %+v", r)
 	}
+	pc, _ := hardware.BoardNamed(hardware.AnyPC)
 	for _, c := range []struct {
 		product, preset string
 		box             bool
 		threads         int
 	}{
 		{"Radxa X4\n", "veryfast", true, 3},
-		{"Standard PC (Q35 + ICH9, 2009)\n", "superfast", true, max(runtime.NumCPU()-1, 1)},
+		{"Standard PC (Q35 + ICH9, 2009)\n", pc.EncoderPreset(runtime.NumCPU()), true, max(runtime.NumCPU()-1, 1)},
 		{"Radxa X4\n", "superfast", false, 1},
 	} {
 		if err := os.WriteFile(productName, []byte(c.product), 0o600); err != nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/openvideobox/videobox/hardware"
@@ -61,8 +63,20 @@ func boardTable(b *bytes.Buffer) {
 		if x.Spare > 0 {
 			threads = fmt.Sprintf("cores - %d", x.Spare)
 		}
-		row(b, false, x.Model, x.Panel, x.Preset, threads, strings.Join(x.Firmware, ", "))
+		row(b, false, x.Model, x.Panel, presets(x), threads, strings.Join(x.Firmware, ", "))
 	}
+}
+
+// presets are a board's, by its cores if they depend on them.
+func presets(b hardware.Board) string {
+	if len(b.Presets) == 0 {
+		return b.Preset
+	}
+	var list []string
+	for _, cores := range slices.Sorted(maps.Keys(b.Presets)) {
+		list = append(list, fmt.Sprintf("%s from %d", b.Presets[cores], cores))
+	}
+	return strings.Join(list, ", ") + " cores on"
 }
 
 func stickTable(b *bytes.Buffer) {

@@ -25,7 +25,7 @@ type Disk struct {
 	Format string // "": raw
 	USB    bool   // a USB stick; else virtio
 	NVMe   bool   // an SSD
-	Card   bool   // in a card slot, which is how an e.MMC looks, too
+	Card   bool   // in a card slot, the nearest there is to an e.MMC
 }
 
 // args is QEMU's command line. Network cards have no boot ROM, which Debian
