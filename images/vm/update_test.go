@@ -198,7 +198,7 @@ func TestShortUpdate(t *testing.T) {
 	t.Run("large", v.large)
 	t.Run("good", func(t *testing.T) {
 		gap, mark := v.watchGap(t), v.Console.Mark()
-		v.begin(t, b.bundle(t, nil))
+		v.fleetUpdate(t, b.bundle(t, nil))
 		u := v.waitUpdate(t, 4*time.Minute, "committed", "failed")
 		v.watchdogs(t, mark)
 		if u.State != "committed" || u.Running.Slot != "B" || u.Running.Build != b.m.Build {
