@@ -113,7 +113,7 @@ bench: build ## benchmarks, with exact latency, cost and comparison figures
 	BENCH=1 go test -count=1 -v -timeout 5m -run 'TestLatency|TestMemory' ./appliance/capture
 	BENCH=1 go test -count=1 -v -timeout 30m -run 'TestFilm/^(latency|cost)$$' ./internal/e2e
 
-drill: build image vm-ready ## long runs of what make test does shortly; DRILLS=PATTERN chooses some
+drill: build image image-pc-if-cached vm-ready ## long runs of what make test does shortly; DRILLS=PATTERN chooses some
 	DRILLS='$(DRILLS)' DRILLTIME=$(DRILLTIME) .ci/drill
 
 fuzz: ## run every fuzz target for FUZZTIME
