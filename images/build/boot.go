@@ -26,11 +26,7 @@ func openBoot(ctx context.Context, path string, v version) error {
 		return err
 	}
 	defer f.Close()
-	parts, err := disk.Partitions(f)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	boot, err := disk.Find(parts, 1)
+	boot, err := disk.Find(f, 1)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

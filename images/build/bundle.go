@@ -61,15 +61,11 @@ func (c bundleCmd) Run(ctx context.Context, i instance) error {
 // contents are an image's root, as far as its file system fills it, and what it
 // says that it is.
 func contents(image *os.File) (m bundle.Manifest, p bundle.Payload, err error) {
-	parts, err := disk.Partitions(image)
+	boot, err := disk.Find(image, 1)
 	if err != nil {
 		return m, p, err
 	}
-	boot, err := disk.Find(parts, 1)
-	if err != nil {
-		return m, p, err
-	}
-	root, err := disk.Find(parts, 2)
+	root, err := disk.Find(image, 2)
 	if err != nil {
 		return m, p, err
 	}

@@ -79,11 +79,7 @@ func formatPerm(ctx context.Context, path string) error {
 		return err
 	}
 	defer f.Close()
-	parts, err := disk.Partitions(f)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	perm, err := disk.Find(parts, 4)
+	perm, err := disk.Find(f, 4)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

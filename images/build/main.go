@@ -119,15 +119,11 @@ func describe(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	parts, err := disk.Partitions(f)
+	root, err := disk.Find(f, 2)
 	if err != nil {
 		return "", err
 	}
-	root, err := disk.Find(parts, 2)
-	if err != nil {
-		return "", err
-	}
-	perm, err := disk.Find(parts, 4)
+	perm, err := disk.Find(f, 4)
 	if err != nil {
 		return "", err
 	}

@@ -67,8 +67,12 @@ func Partitions(disk io.ReaderAt) ([]Partition, error) {
 	return list, nil
 }
 
-// Find is the partition of that number.
-func Find(list []Partition, number int) (Partition, error) {
+// Find is the partition of that number on a disk.
+func Find(disk io.ReaderAt, number int) (Partition, error) {
+	list, err := Partitions(disk)
+	if err != nil {
+		return Partition{}, err
+	}
 	for _, p := range list {
 		if p.Number == number {
 			return p, nil

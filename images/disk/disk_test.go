@@ -23,18 +23,19 @@ func gpt(parts map[int][2]uint64) []byte {
 }
 
 func TestPartitions(t *testing.T) {
-	list, err := Partitions(bytes.NewReader(gpt(map[int][2]uint64{1: {8192, 16383}, 4: {20000, 20000}})))
+	whole := bytes.NewReader(gpt(map[int][2]uint64{1: {8192, 16383}, 4: {20000, 20000}}))
+	list, err := Partitions(whole)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := (Partition{1, 8192 * 512, 8192 * 512}); list[0] != want {
 		t.Errorf("first %+v, want %+v", list[0], want)
 	}
-	p, err := Find(list, 4)
+	p, err := Find(whole, 4)
 	if err != nil || p.Size != 512 {
 		t.Errorf("fourth %+v, %v", p, err)
 	}
-	if _, err := Find(list, 2); err == nil {
+	if _, err := Find(whole, 2); err == nil {
 		t.Error("an unused entry was found")
 	}
 	for name, b := range map[string][]byte{

@@ -111,11 +111,7 @@ func openBoot(path string) (b bootPart, err error) {
 		return b, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	parts, err := disk.Partitions(f)
-	if err != nil {
-		return b, fmt.Errorf("%s: %w; make image builds an image", path, err)
-	}
-	p, err := disk.Find(parts, 1)
+	p, err := disk.Find(f, 1)
 	if err != nil {
 		return b, fmt.Errorf("%s: %w", path, err)
 	}

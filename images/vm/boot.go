@@ -32,11 +32,7 @@ func bootFiles(ctx context.Context, dir string) (cmdline string, err error) {
 		return "", err
 	}
 	defer f.Close()
-	parts, err := disk.Partitions(f)
-	if err != nil {
-		return "", err
-	}
-	boot, err := disk.Find(parts, 1)
+	boot, err := disk.Find(f, 1)
 	if err != nil {
 		return "", err
 	}

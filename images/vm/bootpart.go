@@ -44,10 +44,6 @@ func bootStart(head string) (int64, error) {
 		return 0, err
 	}
 	defer f.Close()
-	parts, err := disk.Partitions(f)
-	if err != nil {
-		return 0, err
-	}
-	boot, err := disk.Find(parts, 1)
+	boot, err := disk.Find(f, 1)
 	return boot.Start, err
 }

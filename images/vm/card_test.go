@@ -32,7 +32,7 @@ func newCardOf(t *testing.T, image, dir string, size int64, perm map[string]stri
 	if err := os.Truncate(card, size); err != nil {
 		t.Fatal(err)
 	}
-	p := permOf(t, card)
+	p := partOf(t, card, 4)
 	f, err := os.OpenFile(card, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -71,19 +71,15 @@ func bootCard(t *testing.T, cfg vm.Config) *vm.Machine {
 	return m
 }
 
-// permOf finds /perm on a disk's image.
-func permOf(t *testing.T, name string) disk.Partition {
+// partOf finds a partition of a disk's image.
+func partOf(t *testing.T, name string, number int) disk.Partition {
 	t.Helper()
 	f, err := os.Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	parts, err := disk.Partitions(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := disk.Find(parts, 4)
+	p, err := disk.Find(f, number)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +107,7 @@ func permFile(t *testing.T, card string) string {
 		t.Fatal(err)
 	}
 	defer to.Close()
-	p := permOf(t, card)
+	p := partOf(t, card, 4)
 	if err := disk.CopySparse(to, from, p.Start, p.Size); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +138,7 @@ func TestShortCard(t *testing.T) {
 	}
 	perm["videobox/kept.txt"] = keptText
 	card := newCard(t, t.TempDir(), 2*size, perm)
-	old := permOf(t, card)
+	old := partOf(t, card, 4)
 	r := record(t, card, 20*time.Second, func(b box) {
 		p := waitPerm(t, b.Machine)
 		if least := old.Size + size - 64<<20; p.State != "ready" || p.Bytes < least {
@@ -163,7 +159,7 @@ const shortBoots = 5
 func TestShortEmptyPerm(t *testing.T) {
 	size, dir := imageBytes(t), t.TempDir()
 	card := newCard(t, dir, 2*size, nil)
-	p := permOf(t, card)
+	p := partOf(t, card, 4)
 	m := bootCard(t, vm.Config{Image: card, Dir: dir})
 	if got := waitPerm(t, m); got.State != "made" || got.Bytes < p.Size+size-200<<20 {
 		t.Errorf("%+v, want most of %d bytes", got, p.Size+size)

@@ -51,7 +51,7 @@ func points(entries, n int) []int {
 // /perm must be whole after what a start does about it, with its files.
 func growCuts(t *testing.T, card, log string, n int, kept bool) {
 	t.Helper()
-	p := permOf(t, card)
+	p := partOf(t, card, 4)
 	info, err := os.Stat(card)
 	if err != nil {
 		t.Fatal(err)

@@ -22,11 +22,7 @@ func writePerm(ctx context.Context, c Config, to string) error {
 		return err
 	}
 	defer image.Close()
-	parts, err := disk.Partitions(image)
-	if err != nil {
-		return err
-	}
-	perm, err := disk.Find(parts, 4)
+	perm, err := disk.Find(image, 4)
 	if err != nil {
 		return err
 	}

@@ -169,7 +169,7 @@ func (r *recorded) cuts(t *testing.T, whole bool) *cuts {
 	}
 	w := blocklog.Window{Size: info.Size()}
 	if !whole {
-		w.Start = permOf(t, r.card).Start
+		w.Start = partOf(t, r.card, 4).Start
 		w.Size -= w.Start
 	}
 	return newCuts(t, r.card, r.log, w)

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/openvideobox/videobox/images/disk"
 	"github.com/openvideobox/videobox/images/vm"
 	"github.com/openvideobox/videobox/images/vm/blocklog"
 	"github.com/openvideobox/videobox/internal/bundle"
@@ -115,19 +114,7 @@ type cutPart struct {
 
 func newCutPart(t *testing.T, s start, number int) *cutPart {
 	t.Helper()
-	f, err := os.Open(s.card)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	parts, err := disk.Partitions(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := disk.Find(parts, number)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := partOf(t, s.card, number)
 	return &cutPart{cuts: newCuts(t, s.card, s.log, blocklog.Window{Start: p.Start, Size: p.Size})}
 }
 
