@@ -5,7 +5,6 @@ package vm_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"math"
@@ -44,9 +43,8 @@ func (p pair) apart(tuned time.Time) float64 {
 }
 
 // seen is by how much the beep is later than the flash for a viewer, and exact the
-// same without the grid's rounding: a machine without KVM manages ten frames a
-// second, so that is 50 ms either way, and 20 on a box. Both without what the stick
-// itself does.
+// same without the grid's rounding, which is up to 20 ms either way at 25 frames a
+// second and goes round with the crystals. Both without what the stick itself does.
 func (p pair) seen(tuned time.Time) float64  { return p.beep - p.flash - p.apart(tuned) }
 func (p pair) exact(tuned time.Time) float64 { return p.seen(tuned) + p.grid }
 
@@ -135,8 +133,8 @@ type window struct {
 }
 
 func (w window) String() string {
-	return fmt.Sprintf("%d flashes: sound later by %.1f to %.1f ms; without the grid by %.1f ± %.1f ms; drift held to be %.0f ppm, %.0f gaps, offset %.0f ms",
-		w.flashes, w.seen[0]*1e3, w.seen[2]*1e3, w.exact*1e3, w.uncertain*1e3, w.drift, w.gaps, w.offset)
+	return fmt.Sprintf("%d flashes: sound later by %.1f ms (%.1f to %.1f); without the grid by %.1f ± %.1f ms; drift held to be %.0f ppm, %.0f gaps, offset %.0f ms",
+		w.flashes, w.seen[1]*1e3, w.seen[0]*1e3, w.seen[2]*1e3, w.exact*1e3, w.uncertain*1e3, w.drift, w.gaps, w.offset)
 }
 
 // fault is what is wrong with it.
@@ -144,10 +142,23 @@ func (w window) fault() error {
 	if w.flashes < 4 {
 		return fmt.Errorf("%d flashes with a beep, want at least 4", w.flashes)
 	}
-	if math.Abs(w.exact) > 0.040 {
-		return fmt.Errorf("sound later than picture by %.1f ms, want at most 40 either way", w.exact*1e3)
+	if math.Abs(w.exact) > 0.040 || math.Abs(w.seen[1]) > 0.040 {
+		return fmt.Errorf("sound later than picture by %.1f ms, without the grid by %.1f, want at most 40 either way", w.seen[1]*1e3, w.exact*1e3)
 	}
 	return nil
+}
+
+// certainly measures for a while, and once or twice longer where the machine was
+// too busy for a certain answer.
+func (b box) certainly(t *testing.T, tuned time.Time, long time.Duration) window {
+	t.Helper()
+	for again := time.Duration(1); ; again++ {
+		w := b.measure(t, tuned, again*long)
+		if w.flashes >= 4 && w.uncertain < 0.005 || again == 3 {
+			return w
+		}
+		t.Logf("not certain: %v", w)
+	}
 }
 
 // measure records for a while and looks.
@@ -184,6 +195,18 @@ func (b box) measure(t *testing.T, tuned time.Time, long time.Duration) (w windo
 	return w
 }
 
+// avEvent has a picture that such a machine encodes at a whole camera's rate, so that
+// the grid rounds by 20 ms at most.
+const avEvent = `event: Virtual machine
+video: {size: 320x180, rate: 25, bitrate: 400k}
+audio: {rate: 48000, channels: 2, bitrate: 96k}
+boxes:
+  - name: videobox
+rooms:
+  - {name: virtual, camera: videobox, mixer: {host: videobox-control}}
+secrets: event.secrets.yaml
+`
+
 // inSync looks for some seconds, each time again, and wants every beep within 40
 // ms of its flash, and their distance the same within 10 ms from the first time to
 // the last.
@@ -191,27 +214,17 @@ func inSync(t *testing.T, times int, each, pause time.Duration) {
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		t.Skip("needs ffmpeg: apt install ffmpeg")
 	}
-	b := boot(t, openCapture)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(times)*(each+pause)+3*time.Minute)
-	defer cancel()
-	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
-		t.Fatal(err)
-	}
-	r := b.follow(t)
-	first := r.until(ctx, t, "live picture", isLive).Latest.Frame
-	tuned := time.Now()
-	for _, c := range []string{fmt.Sprintf("ppm video %d", videoPPM), fmt.Sprintf("ppm audio %d", audioPPM)} {
-		if answer := b.stick.Command(c); answer != "ok" {
-			t.Fatal(answer)
-		}
-	}
-	r.until(ctx, t, "a drift that is measured", func(s h264.Stamp) bool { return isLive(s) && s.Frame > first+150 })
+	b := bootPC(t, func(c *vm.Config) {
+		openCapture(c)
+		c.Perm["event.yaml"] = avEvent
+	}).box
+	tuned := b.detuned(t)
 	var all []float64
 	for i := range times {
 		if i > 0 {
 			time.Sleep(pause)
 		}
-		w := b.measure(t, tuned, each)
+		w := b.certainly(t, tuned, each)
 		t.Logf("after %4.0f s: %v", time.Since(tuned).Seconds(), w)
 		if err := w.fault(); err != nil {
 			t.Error(err)
@@ -223,28 +236,48 @@ func inSync(t *testing.T, times int, each, pause time.Duration) {
 	if high-low > 0.020 {
 		t.Errorf("it wanders by %.1f ms, want 10 either way at most", (high-low)*1e3)
 	}
-	b.lateSound(t, tuned, each)
+	b.lateSound(t, tuned, each, all[len(all)-1])
+}
+
+// detuned waits for a live picture, sets the stick's crystals wrong and gives the
+// sound six seconds to follow.
+func (b box) detuned(t *testing.T) (tuned time.Time) {
+	t.Helper()
+	ctx := within(t, 3*time.Minute)
+	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
+		t.Fatal(err)
+	}
+	r := b.follow(t)
+	first := r.until(ctx, t, "live picture", isLive).Latest.Frame
+	tuned = time.Now()
+	for _, c := range []string{fmt.Sprintf("ppm video %d", videoPPM), fmt.Sprintf("ppm audio %d", audioPPM)} {
+		if answer := b.stick.Command(c); answer != "ok" {
+			t.Fatal(answer)
+		}
+	}
+	r.until(ctx, t, "six seconds of it", func(s h264.Stamp) bool { return isLive(s) && s.Frame > first+150 })
+	return tuned
 }
 
 // lateSound shows that the measurement finds what it is for: a stick whose sound is
 // 60 ms later than its profile says.
-func (b box) lateSound(t *testing.T, tuned time.Time, each time.Duration) {
+func (b box) lateSound(t *testing.T, tuned time.Time, each time.Duration, before float64) {
 	t.Helper()
 	if answer := b.stick.Command("late 60"); answer != "ok" {
 		t.Fatal(answer)
 	}
-	w := b.measure(t, tuned, each+2*time.Second)
+	w := b.certainly(t, tuned, each+2*time.Second)
 	t.Logf("sound 60 ms late: %v", w)
-	if err := w.fault(); err == nil || w.exact < 0.045 || w.exact > 0.075 {
-		t.Errorf("with sound that is 60 ms late: %v, %v", w, err)
+	if later := w.exact - before; w.fault() == nil || later < 0.045 || later > 0.075 {
+		t.Errorf("with sound that is 60 ms late it is later by %.1f ms, found to be wrong: %v", later*1e3, w.fault())
 	}
 }
 
-// TestDrillAVSyncBriefly is flash and beep through the stick, from the received stream.
-func TestDrillAVSyncBriefly(t *testing.T) { inSync(t, 2, 12*time.Second, 0) }
+// TestShortPCAVSync is flash and beep through the stick, from the received stream.
+func TestShortPCAVSync(t *testing.T) { inSync(t, 2, 8*time.Second, 0) }
 
-// TestDrillAVSync is the same over half an hour, or as long as there is time.
-func TestDrillAVSync(t *testing.T) {
+// TestDrillPCAVSync is the same over half an hour, or as long as there is time.
+func TestDrillPCAVSync(t *testing.T) {
 	const each, pause = 20 * time.Second, 100 * time.Second
 	times := 16
 	if end, ok := t.Deadline(); ok {
