@@ -45,6 +45,7 @@ func (b box) follow(t *testing.T) *reader {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_ = conn.(*net.TCPConn).SetLinger(0) // see record
 	r := &reader{probe: mpegts.NewProbe(), next: make(chan struct{}, 1), ended: make(chan struct{})}
 	go func() {
 		defer close(r.ended)
