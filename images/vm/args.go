@@ -43,17 +43,17 @@ func (c Config) args(cmdline string, forward map[int]int) []string {
 		"-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control",
 	)
 	args = append(args, c.cardArgs()...)
-	for _, d := range c.Disks {
+	if c.Stick != "" {
+		host, port, _ := net.SplitHostPort(c.Stick)
+		args = append(args, "-chardev", "socket,id=stick,host="+host+",port="+port+",reconnect=1,nodelay=on",
+			"-device", "usb-redir,chardev=stick,bus=xhci.0,id=stick0,port=1")
+	}
+	for _, d := range c.Disks { // after the stick, whose port a USB disk would take
 		args = append(args, d.args()...)
 	}
 	args = append(args, Network{c.MAC, "user" + forwards}.args("net")...)
 	for i, n := range c.Networks {
 		args = append(args, n.args(fmt.Sprint("net", i+1))...)
-	}
-	if c.Stick != "" {
-		host, port, _ := net.SplitHostPort(c.Stick)
-		args = append(args, "-chardev", "socket,id=stick,host="+host+",port="+port+",reconnect=1,nodelay=on",
-			"-device", "usb-redir,chardev=stick,bus=xhci.0,id=stick0,port=1")
 	}
 	if c.Watchdog {
 		args = append(args, "-device", "i6300esb", "-action", "watchdog=reset")
