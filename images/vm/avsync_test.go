@@ -281,8 +281,8 @@ func (b box) lateSound(t *testing.T, tuned time.Time, each time.Duration, before
 	}
 }
 
-// TestShortPCAVSync is flash and beep through the stick, from the received stream.
-func TestShortPCAVSync(t *testing.T) { inSync(t, 2, 8*time.Second, 0) }
+// TestDrillPCAVSyncBriefly is flash and beep through the stick, from the received stream.
+func TestDrillPCAVSyncBriefly(t *testing.T) { inSync(t, 2, 8*time.Second, 0) }
 
 // TestDrillPCAVSync is the same over half an hour, or as long as there is time.
 func TestDrillPCAVSync(t *testing.T) {
