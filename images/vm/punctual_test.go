@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A process comes before all others, or keeps its priority and gets a short slice.
+// A process keeps its priority and gets a short slice, where Linux knows that.
 func TestPunctual(t *testing.T) {
 	child := exec.Command("sleep", "60")
 	if err := child.Start(); err != nil {
@@ -23,12 +23,9 @@ func TestPunctual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%+v was %+v", after, before)
-	switch {
-	case after.Policy == schedFIFO && after.Priority == 1: // root's
-	case after.Policy == schedOther && after.Nice == before.Nice && (after.Runtime == slice || before.Runtime == 0):
-		// Before 6.12 there is no slice to read.
-	default:
+	t.Logf("a slice of %d ns was %d", after.Runtime, before.Runtime)
+	// Before 6.12 there is no slice to read.
+	if before.Runtime != 0 && after.Runtime != slice || before.Runtime == slice || after.Nice != before.Nice || after.Policy != before.Policy {
 		t.Errorf("%+v, was %+v", after, before)
 	}
 }
