@@ -97,8 +97,23 @@ func TestShortPC(t *testing.T) {
 	v.recordsToDisk(ctx, t)
 	v.checkStream(ctx, t)
 	v.checkPage(ctx, t)
+	v.hearsTheStick(ctx, t)
 	n := v.screenAfter(ctx, t, -1)
 	t.Logf("on the screen: frame %d, then %d", n, v.screenAfter(ctx, t, n))
+}
+
+// hearsTheStick: what the stick tells of its signal, by HID, gets through.
+func (v victim) hearsTheStick(ctx context.Context, t *testing.T) {
+	t.Helper()
+	for _, c := range []struct{ command, state, cause string }{
+		{"nosignal", "no signal", "no signal on the HDMI input"},
+		{"signal", "streaming", ""},
+	} {
+		if said := v.stick.Command(c.command); said != "ok" {
+			t.Fatal(said)
+		}
+		v.await(ctx, t, c.command, is(c.state, c.cause))
+	}
 }
 
 // TestShortPCBIOS is a PC without UEFI, which records to a card slot's card:
