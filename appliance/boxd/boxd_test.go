@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,15 +31,23 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// nowhere is an address at which nothing listens.
+// places counts the addresses that nowhere has given away.
+var places atomic.Int32
+
+// nowhere is an address at which nothing listens. No two are so near that a box's
+// status addresses, which are counted from one, reach the next, and none is among
+// the ports that the kernel gives to others.
 func nowhere(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 200 {
+		address := fmt.Sprintf("127.0.0.1:%d", 4000+20*(places.Add(1)%200))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("something listens at 200 of these ports")
+	return ""
 }
 
 // testEvent writes an event of one room, with ports of this test's own.
