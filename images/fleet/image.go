@@ -113,7 +113,7 @@ func openBoot(path string) (b bootPart, err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	p, err := disk.Find(f, 1)
 	if err != nil {
-		return b, fmt.Errorf("%s: %w", path, err)
+		return b, fmt.Errorf("%s: %w; make image builds what this takes", path, err)
 	}
 	part := struct {
 		*io.SectionReader
