@@ -88,19 +88,23 @@ func testSecrets(t *testing.T) string {
 	return "box: {user: admin, bcrypt: \"" + string(hash) + "\"}\n"
 }
 
-// rig is a boxd whose parts run, with whatever stream and peers a test gives.
-func rig(t *testing.T, stream, status, secrets, recordings string) (*server, *httptest.Server) {
+// rig is a boxd whose parts run, with whatever stream and peers a test gives, and
+// what it puts into boxd before.
+func rig(t *testing.T, stream, status, secrets, recordings string, put ...func(*server)) (*server, *httptest.Server) {
 	t.Helper()
-	return rigOf(t, testEvent(t, stream, status, secrets), recordings)
+	return rigOf(t, testEvent(t, stream, status, secrets), recordings, put...)
 }
 
-func rigOf(t *testing.T, config, recordings string) (*server, *httptest.Server) {
+func rigOf(t *testing.T, config, recordings string, put ...func(*server)) (*server, *httptest.Server) {
 	t.Helper()
 	box, err := self.Load(config, "box1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := newServer(box, recordings, nil)
+	for _, p := range put {
+		p(s)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	g := run.NewGroup(ctx)
 	for _, p := range s.parts() {

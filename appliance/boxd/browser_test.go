@@ -192,9 +192,8 @@ func (f *fakeDisks) Take(name string) error {
 func TestRecordingsPage(t *testing.T) {
 	dir := recorded(t)
 	record, on := fakeRecord(t)
-	s, web := rig(t, nowhere(t), portBefore(t, record), testSecrets(t), dir)
 	disks := &fakeDisks{}
-	s.disks = disks
+	_, web := rig(t, nowhere(t), portBefore(t, record), testSecrets(t), dir, func(s *server) { s.disks = disks })
 	v := visit(t)
 	v.do(t, chromedp.Navigate(web.URL+"/recordings/"))
 	v.sees(t, `document.querySelectorAll("#files tr").length === 3 && !document.getElementById("record").disabled`)
