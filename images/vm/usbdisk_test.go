@@ -3,6 +3,7 @@
 package vm_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -118,7 +119,12 @@ func (v victim) watch(t *testing.T) (*recorded, func() mpegts.Report) {
 		t.Fatal(err)
 	}
 	r, p, ended := &recorded{}, mpegts.NewProbe(), make(chan struct{})
-	go func() { defer close(ended); _ = mpegts.Demux(io.TeeReader(c, p), r) }()
+	var stream bytes.Buffer
+	go func() {
+		defer close(ended)
+		_ = mpegts.Demux(io.TeeReader(c, io.MultiWriter(p, &stream)), r)
+		r.stream = stream.Bytes()
+	}()
 	t.Cleanup(func() { c.Close(); <-ended })
 	return r, func() mpegts.Report {
 		select {
