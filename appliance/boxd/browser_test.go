@@ -241,9 +241,9 @@ func TestRecordingsPage(t *testing.T) {
 	v.look(t, "deleted", 390, 844)
 	v.cuts(t)
 
-	web.CloseClientConnections()
-	web.Config.SetKeepAlivesEnabled(false)
 	web.Listener.Close()
+	web.Config.SetKeepAlivesEnabled(false)
+	web.CloseClientConnections()
 	v.sees(t, `!document.getElementById("old").hidden && document.querySelector("main").classList.contains("stale")`)
 	v.look(t, "old", 390, 844)
 	if len(v.errors) > 0 {
