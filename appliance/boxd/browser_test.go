@@ -260,6 +260,8 @@ func (v *visitor) cuts(t *testing.T) {
 	v.do(t, fill("2026-11-23T12:00:00", "2026-11-23T12:00:05"))
 	v.sees(t, `document.getElementById("problem")?.textContent === "Nothing is recorded of that time." && document.forms[0].from.value.startsWith("2026-11-23T12:00")`)
 	v.look(t, "nothing", 390, 844)
+	// A download ends the loading of what isn't there yet, so the page's scripts are.
+	v.sees(t, `!document.getElementById("now").hidden`)
 	got := make(chan string, 1)
 	chromedp.ListenTarget(v, func(ev any) {
 		if e, ok := ev.(*network.EventResponseReceived); ok && strings.Contains(e.Response.URL, "from=") && e.Response.MimeType == "video/mp2t" {
