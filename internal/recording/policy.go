@@ -69,7 +69,7 @@ func (w *writer) candidates() ([]candidate, error) {
 // makeRoom deletes what the policy lets go, until there is room for so many
 // bytes, and returns what is free then. Files are listed again each time, since
 // others delete, too.
-func (w *writer) makeRoom(free, want uint64) (uint64, error) {
+func (w *writer) makeRoom(free, want uint64, now time.Time) (uint64, error) {
 	// A file that somebody still reads gives its room back later: no more goes
 	// at once than is missing.
 	for missing := int64(w.cfg.Policy.KeepFree+want) - int64(free); ; {
@@ -80,7 +80,7 @@ func (w *writer) makeRoom(free, want uint64) (uint64, error) {
 		w.mu.Lock()
 		w.state.releasable = releasable(files)
 		w.mu.Unlock()
-		name := w.choose(files, free, want, time.Now())
+		name := w.choose(files, free, want, now)
 		if name == "" {
 			return free, nil
 		}

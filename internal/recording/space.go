@@ -49,7 +49,7 @@ func (w *writer) tidy(free uint64, now time.Time) uint64 {
 		return free
 	}
 	w.listed = now
-	after, err := w.makeRoom(free, want)
+	after, err := w.makeRoom(free, want, now)
 	if err != nil {
 		w.cfg.Log.Warn("recording: making room", "error", err)
 	}
@@ -75,7 +75,7 @@ func (w *writer) space() (free, total uint64, err error) {
 func (w *writer) spaceFor(n uint64) error {
 	free, _, err := w.space()
 	if err == nil && free < w.cfg.Policy.KeepFree+n {
-		if free, err = w.makeRoom(free, n); err != nil {
+		if free, err = w.makeRoom(free, n, time.Now()); err != nil {
 			w.cfg.Log.Warn("recording: making room", "error", err)
 			return nil
 		}
