@@ -21,6 +21,7 @@ const module = "github.com/openvideobox/videobox/"
 var allowed = map[string][]string{
 	"internal/media":     {},
 	"internal/clock":     {"internal/clock"},
+	"internal/chromium":  {},
 	"internal/h264":      {"internal/adts"},
 	"internal/adts":      {"internal/h264"},
 	"internal/codec":     {"internal/codec", "internal/media"},

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -25,6 +24,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/openvideobox/videobox/appliance/boxd/internal/disk"
+	"github.com/openvideobox/videobox/internal/chromium"
 	"github.com/openvideobox/videobox/internal/recording"
 )
 
@@ -38,26 +38,9 @@ type visitor struct {
 
 func visit(t *testing.T) *visitor {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("needs chromium: go run ./internal/demo deps --test installs it")
-	}
-	dir, err := os.MkdirTemp("", "boxd-page")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancelAllocator := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(dir),
-		chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1280, 900))...)
-	ctx, cancel := chromedp.NewContext(ctx)
-	ctx, cancelTime := context.WithTimeout(ctx, 90*time.Second)
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // waits for the browser's end
-		cancelTime()
-		cancel()
-		cancelAllocator()
-		os.RemoveAll(dir)
-	})
+	ctx, _ := chromium.Start(t, 1280, 900)
+	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
+	t.Cleanup(cancel)
 	v := &visitor{Context: ctx}
 	chromedp.ListenTarget(ctx, v.listen)
 	login := "Basic " + base64.StdEncoding.EncodeToString([]byte("admin:"+testPassword))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -13,13 +12,15 @@ import (
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/openvideobox/videobox/internal/chromium"
 )
 
 // browser opens a page in headless Chromium and collects what its console
 // complains of.
 type browser struct {
 	ctx   context.Context
-	close context.CancelFunc
+	close func()
 
 	mu       sync.Mutex
 	problems []string
@@ -27,24 +28,9 @@ type browser struct {
 
 func openBrowser(t *testing.T, url string, width, height int) *browser {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no chromium: `make deps-test` installs it")
-		}
-		t.Skip("no chromium: `make deps-test` installs it")
-	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(width, height),
-		chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
-	)
-	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), opts...)
-	t.Cleanup(cancelAlloc)
-	ctx, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(cancel)
-	b := &browser{ctx: ctx, close: func() { cancel(); cancelAlloc() }}
+	ctx, end := chromium.Start(t, width, height,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
+	b := &browser{ctx: ctx, close: end}
 	chromedp.ListenTarget(ctx, b.listen)
 	if err := chromedp.Run(ctx, cdplog.Enable(), chromedp.Navigate(url)); err != nil {
 		t.Fatal(err)

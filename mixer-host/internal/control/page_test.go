@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,41 +14,9 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/openvideobox/videobox/internal/chromium"
 	"github.com/openvideobox/videobox/mixer-host/internal/engine"
 )
-
-// browser starts a Chromium with a profile of its own.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		t.Skip("chromium is not installed")
-	}
-	dir, err := os.MkdirTemp("", "control-page")
-	if err != nil {
-		t.Fatal(err)
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(dir),
-		chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1280, 900))
-	ctx, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, cancel := chromedp.NewContext(ctx)
-	ctx, cancelTime := context.WithTimeout(ctx, 40*time.Second)
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // waits for the browser's end
-		cancelTime()
-		cancel()
-		cancelAllocator()
-		os.RemoveAll(dir)
-	})
-	return ctx
-}
 
 // complaints collects what the console and uncaught errors say.
 func complaints(ctx context.Context) func() []string {
@@ -75,7 +42,9 @@ func TestPage(t *testing.T) {
 	server := httptest.NewServer(room.Handler())
 	defer server.Close()
 	defer server.CloseClientConnections() // the page's events never end
-	ctx := browser(t)
+	ctx, _ := chromium.Start(t, 1280, 900)
+	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
+	defer cancel()
 	said := complaints(ctx)
 	var cause, alarm string
 	var scrolls bool
