@@ -268,21 +268,21 @@ func (b box) detuned(t *testing.T) (tuned time.Time) {
 }
 
 // lateSound shows that the measurement finds what it is for: a stick whose sound is
-// 60 ms later than its profile says.
+// 80 ms later than its profile says, twice of what is allowed.
 func (b box) lateSound(t *testing.T, tuned time.Time, each time.Duration, before float64) {
 	t.Helper()
-	if answer := b.stick.Command("late 60"); answer != "ok" {
+	if answer := b.stick.Command("late 80"); answer != "ok" {
 		t.Fatal(answer)
 	}
 	w := b.certainly(t, tuned, each+2*time.Second)
-	t.Logf("sound 60 ms late: %v", w)
-	if later := w.exact - before; w.fault() == nil || later < 0.045 || later > 0.075 {
-		t.Errorf("with sound that is 60 ms late it is later by %.1f ms, found to be wrong: %v", later*1e3, w.fault())
+	t.Logf("sound 80 ms late: %v", w)
+	if later := w.exact - before; w.fault() == nil || later < 0.065 || later > 0.095 {
+		t.Errorf("with sound that is 80 ms late it is later by %.1f ms, found to be wrong: %v", later*1e3, w.fault())
 	}
 }
 
-// TestDrillPCAVSyncBriefly is flash and beep through the stick, from the received stream.
-func TestDrillPCAVSyncBriefly(t *testing.T) { inSync(t, 2, 8*time.Second, 0) }
+// TestShortPCAVSync is flash and beep through the stick, from the received stream.
+func TestShortPCAVSync(t *testing.T) { inSync(t, 2, 8*time.Second, 0) }
 
 // TestDrillPCAVSync is the same over half an hour, or as long as there is time.
 func TestDrillPCAVSync(t *testing.T) {
