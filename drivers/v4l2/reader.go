@@ -11,17 +11,18 @@ type reader struct {
 	s       *Source
 	is      Format
 	frame   *media.Frame
-	last    uint32
+	last    uint32 // its sequence number
+	stamp   int64  // of the last frame, ns
 	started bool
 }
 
 // take says whether the buffer is a good frame and newer than the last one;
 // frame holds it then.
 func (r *reader) take(b Buffer) bool {
-	if r.started && !r.follows(b.Sequence) {
+	if r.started && !r.follows(b) {
 		return false
 	}
-	r.last, r.started = b.Sequence, true
+	r.remember(b)
 	if r.decode(b.Data) != nil {
 		r.s.damaged.Add(1)
 		return false
@@ -45,8 +46,8 @@ func (r *reader) newest(b Buffer, more <-chan Buffer) Buffer {
 				continue
 			}
 			r.s.stale.Add(1)
-			if !r.started || r.follows(b.Sequence) {
-				r.last, r.started = b.Sequence, true // skipped, but not lost
+			if !r.started || r.follows(b) {
+				r.remember(b) // skipped, but not lost
 			}
 			b.Release()
 			b = next
@@ -56,16 +57,22 @@ func (r *reader) newest(b Buffer, more <-chan Buffer) Buffer {
 	}
 }
 
-// follows says whether a sequence number is newer than the last; it wraps.
-func (r *reader) follows(sequence uint32) bool {
-	d := int32(sequence - r.last)
+func (r *reader) remember(b Buffer) { r.last, r.stamp, r.started = b.Sequence, b.Monotonic, true }
+
+// follows says whether a buffer's sequence number is newer than the last; it
+// wraps. A driver that comes late may give a number twice, as vivid does for two
+// ticks in one period, and some never count: what was stamped at another time is
+// another frame.
+func (r *reader) follows(b Buffer) bool {
+	d := int32(b.Sequence - r.last)
 	switch {
-	case d <= 0:
+	case d < 0, d == 0 && b.Monotonic == r.stamp:
 		r.s.disorder.Add(1)
+		return false
 	case d > 1:
 		r.s.lost.Add(uint64(d - 1))
 	}
-	return d > 0
+	return true
 }
 
 var errDamaged = errors.New("the decoder warns: short or corrupt")

@@ -133,17 +133,19 @@ func TestBadFramesAreLeftOutAndCounted(t *testing.T) {
 	first := ^uint32(0) // the sequence wraps
 	for _, c := range []struct {
 		sequence uint32
+		age      int64
 		data     string
 		shown    bool
 	}{
-		{first, "good", true},
-		{first + 1, "short", false},
-		{first + 2, "noise", false},
-		{first + 1, "good", false}, // out of order
-		{first + 6, "good", true},  // three lost
-		{first + 6, "good", false}, // twice
+		{first, 9, "good", true},
+		{first + 1, 8, "short", false},
+		{first + 2, 7, "noise", false},
+		{first + 1, 6, "good", false}, // out of order
+		{first + 6, 5, "good", true},  // three lost
+		{first + 6, 5, "good", false}, // twice
+		{first + 6, 4, "good", true},  // another one of that number
 	} {
-		<-d.send(c.sequence, monoNow, c.data)
+		<-d.send(c.sequence, monoNow-c.age, c.data)
 		if shown := len(s.frames) == 1; shown != c.shown {
 			t.Errorf("%s frame %d: shown %v, want %v", c.data, c.sequence, shown, c.shown)
 		}
@@ -153,7 +155,7 @@ func TestBadFramesAreLeftOutAndCounted(t *testing.T) {
 	}
 	cancel()
 	<-done
-	want := Stats{Frames: 2, Damaged: 2, Disorder: 2, Lost: 3}
+	want := Stats{Frames: 3, Damaged: 2, Disorder: 2, Lost: 3}
 	if got := src.Stats(); got != want {
 		t.Errorf("counted %+v, want %+v", got, want)
 	}

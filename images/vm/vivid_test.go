@@ -70,11 +70,17 @@ func (v victim) control(t *testing.T, id, value int) {
 	v.sabotage(t, fmt.Sprintf("control /dev/video0 %#x %d", id, value))
 }
 
-// isGreen waits for a live picture and for a box that says that all is well.
+// underway is longer than a picture takes from capture to a reader. The guest's
+// clock tells when it was captured, which has nothing to do with the host's.
+const underway = int64(500 * time.Millisecond)
+
+// isGreen waits for a live picture that was not on its way yet, and for a box that
+// says that all is well.
 func (v victim) isGreen(ctx context.Context, t *testing.T, r *reader, what string) {
 	t.Helper()
-	now := time.Now().UnixNano()
-	r.until(ctx, t, what+": a live picture", func(s h264.Stamp) bool { return isLive(s) && s.Capture > now })
+	rep, _ := r.report()
+	from := media.FrameTime(int64(rep.Latest.Frame), frameRate) + underway
+	r.until(ctx, t, what+": a live picture", func(s h264.Stamp) bool { return isLive(s) && s.Capture > from })
 	v.wait(ctx, t, what+": green", func(s metrics.Status) bool {
 		return leafOf(s, "signal").State == metrics.OK && leafOf(s, "device").State == metrics.OK
 	})
