@@ -139,7 +139,7 @@ func (v victim) cardFaults(ctx context.Context, t *testing.T, r *reader, log lin
 		controls []int
 		cause    string
 	}{
-		{[]int{fatalError}, "/dev/video0 failed: it stopped streaming: device: stream loop dequeue"},
+		{[]int{fatalError}, "/dev/video0 failed: it stopped streaming: device: stream loop"}, // dequeue, or queue if it was there
 		{[]int{noQueue}, "/dev/video0 failed: it stopped streaming: device: stream loop queue"},
 		{[]int{noBuffers, fatalError}, "couldn't be started: device: requested buffer"},
 		{[]int{noStart, fatalError}, "couldn't be started: device: start capture frames: device: stream on"},
