@@ -23,8 +23,11 @@ import (
 // What `make deps` installs. Debian's packages carry their own signatures; the
 // npm packages are pinned by the registry's own SHA-512.
 var (
-	packagesToRun  = []string{"ca-certificates", "gcc", "g++", "libc6-dev", "libx264-dev", "libopenh264-dev", "libjpeg62-turbo-dev", "ffmpeg"}
-	packagesToTest = []string{"chromium", "mtools", "dosfstools", "e2fsprogs"}
+	// Whatever is compiled for this host wants these: our programs, those of PC
+	// boxes among them, the stick of virtual machines, the PC boxes' kernel.
+	packagesToBuild = []string{"ca-certificates", "gcc", "g++", "libc6-dev", "libx264-dev", "libopenh264-dev", "libjpeg62-turbo-dev"}
+	packagesToRun   = []string{"ffmpeg"}
+	packagesToTest  = []string{"chromium", "mtools", "dosfstools", "e2fsprogs"}
 
 	// The image's programs are for arm64 and static; their libraries are
 	// Debian's of that architecture, beside the host's own.
@@ -36,7 +39,8 @@ var (
 	// which has its own: programs that the image takes as they are.
 	unpackedForImage = []string{"e2fsck-static:arm64"}
 	packagesForVM    = []string{"qemu-system-arm", "qemu-utils", "e2fsprogs", "mtools"}
-	// The PC boxes' kernel is compiled here, and their machine has a firmware.
+	// The PC boxes' kernel wants more than a compiler, and their machine has a
+	// firmware.
 	packagesForPC = []string{
 		"bc", "bison", "flex", "kmod", "libelf-dev", "libssl-dev", "xz-utils", "zstd",
 		"e2fsprogs", "mtools", "qemu-system-x86", "qemu-utils", "ovmf",
@@ -68,8 +72,8 @@ const film = ".cache/film-1280x720.mkv"
 type depsCmd struct {
 	Test  bool `help:"Also install what the tests need (Chromium)."`
 	Image bool `help:"Install what building the image needs, and nothing else unless --test."`
-	VM    bool `name:"vm" help:"Install what booting the image in a virtual machine needs, and nothing else unless --test."`
-	PC    bool `name:"pc" help:"Install what building and booting the PC image need, kernel and all, and nothing else unless --test."`
+	VM    bool `name:"vm" help:"Install what booting the image in a virtual machine needs, the compiler for its stick too, and nothing else unless --test."`
+	PC    bool `name:"pc" help:"Install what building and booting the PC image need, compiler, libraries, kernel and all, and nothing else unless --test."`
 }
 
 // Run installs what is missing. Without the film or hls.js the system runs
@@ -102,6 +106,9 @@ func (c depsCmd) toRun() bool { return c.Test || !c.Image && !c.VM && !c.PC }
 
 // packages are all that is wanted, so that apt-get runs once.
 func (c depsCmd) packages() (want []string) {
+	if c.toRun() || c.VM || c.PC {
+		want = append(want, packagesToBuild...)
+	}
 	if c.toRun() {
 		want = append(want, packagesToRun...)
 	}
