@@ -29,6 +29,9 @@ func (c flashCmd) Run(ctx context.Context, i instance) error {
 	if err := t.refuse(); err != nil {
 		return err
 	}
+	if err := free(t.device, openDevice); err != nil {
+		return err
+	}
 	if !c.Yes {
 		if err := ask(os.Stdin, os.Stdout, t.device); err != nil {
 			return err
