@@ -65,7 +65,7 @@ image: ## build the box's image, bin/videobox.img; says how to flash
 
 flash: ## write it to a card: DEV=/dev/sdX; shows what is lost and asks, or YES=1; BOX=videobox-pc
 	@test -n "$(DEV)" || { echo "make flash DEV=/dev/sdX (lsblk lists disks)"; exit 1; }
-	@go run ./internal/demo deps $(if $(findstring pc,$(BOX)),--pc,--image)
+	@$(if $(findstring pc,$(BOX)),$(MAKE) kernel-pc,go run ./internal/demo deps --image)
 	@go run ./images/build --instance $(BOX) flash $(if $(YES),--yes) $(DEV)
 
 vm: vm-ready ## boot that image in a virtual machine with an HDMI stick; prints its addresses

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -104,5 +105,30 @@ func TestStepsAreShownOnce(t *testing.T) {
 	showSteps(strings.NewReader(said), &out)
 	if n := strings.Count(out.String(), "\n"); n != 2 {
 		t.Errorf("%d lines:\n%s", n, &out)
+	}
+}
+
+// TestMakeFlashRefreshesTheKernel: a PC's card gets the kernel that
+// kernel.config asks for now, not the one built last, or none.
+func TestMakeFlashRefreshesTheKernel(t *testing.T) {
+	for _, c := range []struct {
+		box   string
+		built bool
+	}{{"videobox-pc", true}, {"videobox", false}} {
+		cmd := exec.Command("make", "-n", "-C", "../..", "flash", "DEV=/dev/sdX", "BOX="+c.box)
+		for _, e := range os.Environ() { // an outer make's flags are not for this one
+			if !strings.HasPrefix(e, "MAKE") && !strings.HasPrefix(e, "MFLAGS") {
+				cmd.Env = append(cmd.Env, e)
+			}
+		}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("make: %v: %s", err, out)
+		}
+		kernel := strings.Index(string(out), "go run ./images/kernel-pc")
+		flash := strings.Index(string(out), "--instance "+c.box+" flash")
+		if flash < 0 || (kernel >= 0) != c.built || kernel > flash {
+			t.Errorf("%s: kernel %d, flash %d of:\n%s", c.box, kernel, flash, out)
+		}
 	}
 }

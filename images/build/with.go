@@ -38,6 +38,9 @@ func (i instance) changed(why string, v version, change func(config map[string]a
 	if err != nil {
 		return "", err
 	}
+	if err := kernelBuilt(data); err != nil {
+		return "", err
+	}
 	if data, err = changeConfig(data, change); err != nil {
 		return "", fmt.Errorf("%s: %w", file, err)
 	}
@@ -45,6 +48,27 @@ func (i instance) changed(why string, v version, change func(config map[string]a
 		return "", err
 	}
 	return copied, os.WriteFile(file, data, 0o600)
+}
+
+// The PC boxes' kernel isn't fetched as a module is: it is built into our own.
+const (
+	kernelPC   = "github.com/openvideobox/kernel-pc"
+	kernelFile = "images/kernel-pc/package/vmlinuz"
+)
+
+// kernelBuilt says what is missing, where gok would name a file of its own cache.
+func kernelBuilt(config []byte) error {
+	var wants struct{ KernelPackage string }
+	if err := json.Unmarshal(config, &wants); err != nil {
+		return fmt.Errorf("config.json: %w", err)
+	}
+	if wants.KernelPackage != kernelPC {
+		return nil
+	}
+	if _, err := os.Stat(kernelFile); err != nil {
+		return fmt.Errorf("the kernel of PC boxes isn't built: %w; make kernel-pc builds it, in about 9 minutes on two cores", err)
+	}
+	return nil
 }
 
 // changeConfig leaves the rest of a config.json as it is.

@@ -55,3 +55,45 @@ func TestWithAProgramMore(t *testing.T) {
 		t.Error("a config without a list of packages is taken")
 	}
 }
+
+// TestAMissingKernelIsNamed: of an instance that wants the PC boxes' kernel.
+func TestAMissingKernelIsNamed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	pc, other := []byte(`{"KernelPackage": "github.com/openvideobox/kernel-pc"}`), []byte(`{"KernelPackage": "github.com/gokrazy/kernel.rpi"}`)
+	if err := kernelBuilt(pc); err == nil || !strings.Contains(err.Error(), "make kernel-pc builds it") {
+		t.Errorf("without a kernel: %v", err)
+	}
+	if err := kernelBuilt(other); err != nil {
+		t.Errorf("an instance with another kernel: %v", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(kernelFile), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(kernelFile, []byte("kernel"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := kernelBuilt(pc); err != nil {
+		t.Errorf("with a kernel: %v", err)
+	}
+	if kernelBuilt([]byte("{")) == nil {
+		t.Error("a config that isn't JSON is taken")
+	}
+}
+
+// TestTheKernelIsTheInstances: the names above are those of images/videobox-pc.
+func TestTheKernelIsTheInstances(t *testing.T) {
+	data, err := os.ReadFile("../videobox-pc/config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(data), `"KernelPackage": "`+kernelPC+`"`) {
+		t.Errorf("images/videobox-pc has another kernel than %s", kernelPC)
+	}
+	if _, err := os.Stat(filepath.Join("../..", filepath.Dir(kernelFile), "kernel.go")); err != nil {
+		t.Errorf("the kernel's package is elsewhere: %v", err)
+	}
+	t.Chdir(t.TempDir())
+	if kernelBuilt(data) == nil {
+		t.Error("its missing kernel isn't found")
+	}
+}
