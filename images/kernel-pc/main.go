@@ -76,6 +76,6 @@ func (c cli) run(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("kernel: Linux %s for PCs in %s after %.0f s: %.1f MB, sha256 %s\n", source.version, to, time.Since(began).Seconds(), float64(size)/1e6, sum)
-	fmt.Printf("kernel: GPL-2.0; its complete source is %s, its configuration %s\n", source.url(), filepath.Join(c.Folder, "kernel.config"))
+	fmt.Printf("kernel: GPL-2.0; its complete source is %s (kept at %s), its configuration %s\n", source.url(), source.snapshot, filepath.Join(c.Folder, "kernel.config"))
 	return nil
 }

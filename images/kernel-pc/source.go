@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,15 +16,17 @@ import (
 )
 
 // pinned is a source package of Debian.
-type pinned struct{ name, version, pool, sha256 string }
+type pinned struct{ name, version, pool, snapshot, sha256 string }
 
-// source is what the kernel is built from. Debian takes old versions out of its
-// pool: then this wants a newer one, with the hash that `apt-get download
-// --print-uris linux-source-6.1` prints.
+// source is what the kernel is built from, with the hash that `apt-get download
+// --print-uris linux-source-6.1` prints. Debian takes old versions out of its
+// pool; snapshot.debian.org keeps every file, under its SHA-1 (its README,
+// "machine-usable interface").
 var source = pinned{
 	name: "linux-source-6.1", version: "6.1.192-2",
-	pool:   "https://deb.debian.org/debian-security/pool/updates/main/l/linux/",
-	sha256: "ae95fe63d4c553f8d0e6c86cb1ab566f3894a43743eb19ab585cd97d82f26514",
+	pool:     "https://deb.debian.org/debian-security/pool/updates/main/l/linux/",
+	snapshot: "https://snapshot.debian.org/file/68f40866ca310be49762f0b2552e656eae72a14f",
+	sha256:   "ae95fe63d4c553f8d0e6c86cb1ab566f3894a43743eb19ab585cd97d82f26514",
 }
 
 func (p pinned) file() string { return p.name + "_" + p.version + "_all.deb" }
@@ -32,8 +35,8 @@ func (p pinned) url() string  { return p.pool + p.file() }
 // errHash is a source that isn't the pinned one.
 var errHash = errors.New("the file is not the one that was pinned")
 
-// fetch brings the package into dir, by apt-get, which knows the machine's
-// mirror, and checks its hash. What is there already is only checked.
+// fetch brings the package into dir and checks its hash. What is there already
+// is only checked.
 func (p pinned) fetch(ctx context.Context, dir string) (path string, err error) {
 	path = filepath.Join(dir, p.file())
 	if err := p.check(path); err == nil {
@@ -48,13 +51,7 @@ func (p pinned) fetch(ctx context.Context, dir string) (path string, err error) 
 		return "", err
 	}
 	fmt.Printf("kernel: fetching %s %s, 139 MB\n", p.name, p.version)
-	get := exec.CommandContext(ctx, "apt-get", "download", "-q", p.name+"="+p.version)
-	get.Dir = dir
-	if out, err := get.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("apt-get download %s=%s: %w: %s\nIf Debian no longer has it, pin a newer one in images/kernel-pc/source.go; `apt-cache madison %s` lists them",
-			p.name, p.version, err, strings.TrimSpace(string(out)), p.name)
-	}
-	return path, p.check(path)
+	return path, p.fetchBy(ctx, path, ways{run: runIn, client: http.DefaultClient})
 }
 
 // check reads the whole file.
