@@ -57,43 +57,6 @@ func (e expected) check(t *testing.T, f metrics.Finding) {
 const garbage = "\x00\xff\xfe not a number, and long: " +
 	"0123456789012345678901234567890123456789012345678901234567890123456789"
 
-func TestTemperature(t *testing.T) {
-	const zone = "sys/class/thermal/thermal_zone0/temp"
-	for _, e := range []expected{
-		{"cool", map[string]string{zone: "48686\n"}, metrics.OK, "49 °C"},
-		{"the hottest counts", map[string]string{zone: "40000", "sys/class/thermal/thermal_zone1/temp": "76000"}, metrics.Degraded, "76 °C: hot"},
-		{"too hot", map[string]string{zone: "85000\n"}, metrics.Failed, "too hot"},
-		{"frost", map[string]string{zone: "-4000\n"}, metrics.OK, "-4 °C"},
-		{"hwmon only", map[string]string{"sys/class/hwmon/hwmon2/temp1_input": "91000"}, metrics.Failed, "91 °C"},
-		{"no sensor", nil, metrics.NotApplicable, "shows no temperature"},
-		{"garbage", map[string]string{zone: garbage}, metrics.Unknown, "is expected"},
-		{"empty", map[string]string{zone: ""}, metrics.Unknown, "is empty"},
-		{"out of this world", map[string]string{zone: "2147483647"}, metrics.Unknown, "-100000 to 250000"},
-		{"more than 64 bits", map[string]string{zone: "99999999999999999999"}, metrics.Unknown, "is expected"},
-		{"a folder", map[string]string{zone + "/": ""}, metrics.Unknown, "is a directory"},
-		{"one of two is garbage", map[string]string{zone: garbage, "sys/class/thermal/thermal_zone1/temp": "50000"}, metrics.OK, "50 °C"},
-	} {
-		e.check(t, tree(t, e.files).Temperature(metrics.OK))
-	}
-}
-
-// Near a limit the state stays as it is, else it would change every second.
-func TestTemperatureNearALimit(t *testing.T) {
-	for _, c := range []struct {
-		t            float64
-		before, want metrics.State
-	}{
-		{74, metrics.OK, metrics.OK}, {75, metrics.OK, metrics.Degraded}, {73, metrics.Degraded, metrics.Degraded},
-		{71, metrics.Degraded, metrics.OK}, {84, metrics.Degraded, metrics.Degraded}, {85, metrics.Degraded, metrics.Failed},
-		{83, metrics.Failed, metrics.Failed}, {81, metrics.Failed, metrics.Degraded}, {60, metrics.Failed, metrics.OK},
-		{74, metrics.Starting, metrics.OK}, {74, metrics.NotApplicable, metrics.OK},
-	} {
-		if f := judgeTemperature(c.t, c.before); f.State != c.want {
-			t.Errorf("%.0f °C after %s: %s, want %s", c.t, c.before, f.State, c.want)
-		}
-	}
-}
-
 func TestVoltage(t *testing.T) {
 	volt := func(alarm string) map[string]string {
 		return map[string]string{
