@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/openvideobox/videobox/images/disk"
+	"github.com/openvideobox/videobox/images/internal/e2fs"
 	"github.com/openvideobox/videobox/images/internal/logged"
 )
 
@@ -84,18 +85,10 @@ func formatPerm(ctx context.Context, path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	fmt.Println("image: making a file system for /perm")
-	out, err := exec.CommandContext(ctx, mkfs(), "-q", "-F", "-L", "perm", "-E", fmt.Sprintf("offset=%d", perm.Start), path,
+	out, err := exec.CommandContext(ctx, e2fs.Mkfs(), "-q", "-F", "-L", "perm", "-E", fmt.Sprintf("offset=%d", perm.Start), path,
 		strconv.FormatInt(perm.Size>>10, 10)).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("mkfs.ext4: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
-}
-
-// mkfs is where Debian puts mkfs.ext4, which is in no ordinary user's PATH.
-func mkfs() string {
-	if path, err := exec.LookPath("mkfs.ext4"); err == nil || errors.Is(err, exec.ErrDot) {
-		return path
-	}
-	return "/sbin/mkfs.ext4"
 }

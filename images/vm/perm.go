@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/openvideobox/videobox/images/disk"
+	"github.com/openvideobox/videobox/images/internal/e2fs"
 )
 
 // writePerm makes a new file system for /perm, with files in it, in the overlay.
@@ -41,18 +41,10 @@ func writePerm(ctx context.Context, c Config, to string) error {
 		}
 	}
 	made := filepath.Join(dir, "ext4")
-	if err := tool(ctx, mkfs(), "-q", "-F", "-L", "perm", "-d", filepath.Join(dir, "files"), made, strconv.FormatInt(perm.Size>>10, 10)); err != nil {
+	if err := tool(ctx, e2fs.Mkfs(), "-q", "-F", "-L", "perm", "-d", filepath.Join(dir, "files"), made, strconv.FormatInt(perm.Size>>10, 10)); err != nil {
 		return err
 	}
 	return copyData(ctx, made, to, perm.Start)
-}
-
-// mkfs is where Debian puts mkfs.ext4, which is in no ordinary user's PATH.
-func mkfs() string {
-	if path, err := exec.LookPath("mkfs.ext4"); err == nil {
-		return path
-	}
-	return "/sbin/mkfs.ext4"
 }
 
 // extent is a part of a file that holds data.
