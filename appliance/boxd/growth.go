@@ -87,6 +87,16 @@ func (w *watchedFiles) lookIn(folder string, sizes map[string]int64, now time.Ti
 	return err
 }
 
+// diskSpace also tells of two system disks in one box: what is on either may run.
+func diskSpace(s *scene) metrics.Finding {
+	f := s.disk
+	if f.State == metrics.OK && s.twinDisk != "" {
+		f.State = metrics.Degraded
+		f.Cause = s.twinDisk + " was flashed from the same image as this box's own disk: after a restart the kernel may come from one and the rest from the other; take one of them out"
+	}
+	return f
+}
+
 // recorderGrowing is decided by the files. What record says of itself explains,
 // and tells that somebody switched it off.
 func recorderGrowing(s *scene) metrics.Finding {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/openvideobox/videobox/appliance/boxd/internal/board"
+	"github.com/openvideobox/videobox/appliance/boxd/internal/disk"
 	"github.com/openvideobox/videobox/appliance/internal/peers"
 	"github.com/openvideobox/videobox/internal/metrics"
 )
@@ -21,6 +22,7 @@ type scene struct {
 	stream                               streamDetail
 	files                                fileGrowth
 	lostDisk                             string // that recordings went to
+	twinDisk                             string // flashed from the same image
 	excused                              bool   // the recorder, a moment ago, by another leaf's fault
 	disk                                 metrics.Finding
 	clock, temperature, voltage, network metrics.Finding
@@ -45,7 +47,7 @@ var tree = []struct {
 	{"encoder", encoder},
 	{"stream growing", streamGrowing},
 	{"recorder growing", recorderGrowing},
-	{"disk space", func(s *scene) metrics.Finding { return s.disk }},
+	{"disk space", diskSpace},
 	{"clock", func(s *scene) metrics.Finding { return s.clock }},
 	{"temperature", func(s *scene) metrics.Finding { return s.temperature }},
 	{"voltage", func(s *scene) metrics.Finding { return s.voltage }},
@@ -93,7 +95,7 @@ func (h *health) see() scene {
 	}
 	v.disk = h.space(v.record)
 	if s.disks != nil {
-		v.lostDisk = s.disks.Lost()
+		v.lostDisk, v.twinDisk = s.disks.Lost(), disk.Twin(s.disks.Disks())
 	}
 	v.clock = judgeClock(v.stream)
 	if s.life != nil {

@@ -98,6 +98,8 @@ func TestOneFaultOneRedLeaf(t *testing.T) {
 		{"disk full", func(s *scene) { s.disk = full() }, map[string]metrics.State{"disk space": red}, "recording stops at"},
 		{"disk full for longer", func(s *scene) { s.disk = full(); s.files.still = time.Minute }, map[string]metrics.State{"disk space": red, "recorder growing": orange}, "recording stops at"},
 		{"the disk for recordings was pulled", func(s *scene) { s.lostDisk = "sda" }, map[string]metrics.State{"recorder growing": orange}, ""},
+		{"two disks of one image", func(s *scene) { s.twinDisk = "sda" }, map[string]metrics.State{"disk space": orange}, ""},
+		{"two disks of one image, and full", func(s *scene) { s.disk, s.twinDisk = full(), "sda" }, map[string]metrics.State{"disk space": red}, "recording stops at"},
 		{"recorder hangs", func(s *scene) { s.files.still = time.Minute }, map[string]metrics.State{"recorder growing": red}, "has not grown for 60 s"},
 		{"recorder is away", func(s *scene) { s.files.still, s.record.Error = time.Minute, "connection refused" }, map[string]metrics.State{"recorder growing": red}, "record does not answer: connection refused"},
 		{"nothing was ever recorded", func(s *scene) { s.files = fileGrowth{still: time.Minute} }, map[string]metrics.State{"recorder growing": red}, "no recording has grown for 60 s"},

@@ -53,6 +53,7 @@ type Disk struct {
 	Bytes int64  `json:"bytes"`
 	State State  `json:"state"`
 	Text  string `json:"text,omitempty"`
+	Twin  bool   `json:"twin,omitempty"` // flashed from the same image as the box's own
 }
 
 // Keeper looks for disks and keeps one mounted.
@@ -264,6 +265,9 @@ func (h host) judge(f *finding) {
 	}
 	f.state, f.Text = Foreign, "something else is on it; a disk is used that is labelled "+Label+" (ext4), or empty"
 	if len(parts) > 0 {
+		if f.Twin = h.twin(f.Name); f.Twin {
+			f.Text = "it was flashed from the same image as this box's own disk: the kernel may come from one and the rest from the other; take one of them out"
+		}
 		return
 	}
 	switch empty, err := h.empty(f.Name, f.Bytes); {
