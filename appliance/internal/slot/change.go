@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 
 	"github.com/openvideobox/videobox/internal/fat"
 )
@@ -60,6 +61,42 @@ func (c Card) Commit() error {
 		return fmt.Errorf("the boot partition names partition %d after it was told %d: %w", n, c.Running, err)
 	}
 	return nil
+}
+
+// Mend has both files name the running root where one doesn't, and says whether
+// it had to. A power cut during Switch leaves them apart: each is a sector of its
+// own, and the cut may keep either. What runs then is what the firmware read, and
+// Next and Try would speak of the other one for good. It is for the first moment
+// after a start only: later, a file that names the other root may be a switch
+// that waits for a restart. In a trial it does nothing.
+func (c Card) Mend() (mended bool, err error) {
+	if c.OnTrial() {
+		return false, nil
+	}
+	named, err := c.named()
+	if err != nil || !slices.ContainsFunc(named, func(n int) bool { return n != c.Running }) {
+		return false, err
+	}
+	return true, c.Switch(c.Running)
+}
+
+// named is the root that each file names, of those that are there.
+func (c Card) named() (list []int, err error) {
+	for _, path := range []string{loaderFile, cmdlineFile} {
+		text, err := c.ReadBoot(path)
+		if errors.Is(err, fs.ErrNotExist) && path == loaderFile {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		n, err := rootIn(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		list = append(list, n)
+	}
+	return list, nil
 }
 
 // Settle has what gokrazy's init wrote reach the card: it doesn't flush.

@@ -189,3 +189,54 @@ func TestRefusals(t *testing.T) {
 		t.Error("a card that can't be read")
 	}
 }
+
+// TestMend has a power cut keep one of the two sectors of a Switch, either one,
+// and the box start as it then does: a PC with UEFI goes by the loader's file,
+// everything else by the other. It must be able to try an update again.
+func TestMend(t *testing.T) {
+	two, three := uuidLine+padding, strings.Replace(uuidLine, "PARTNROFF=1", "PARTNROFF=2", 1)+padding
+	tried := strings.Replace(two, padding, " "+triedWord+padding[len(triedWord)+1:], 1)
+	for name, tt := range map[string]struct {
+		loader, cmdline string // "" for no file
+		running, told   int
+		mended          bool
+	}{
+		"as it should be":                {two, two, 2, 2, false},
+		"no UEFI":                        {"", three, 3, 3, false},
+		"only the loader's file":         {three, tried, 3, 3, true},
+		"only the command line":          {two, three, 2, 2, true},
+		"a BIOS and the loader's file":   {three, two, 2, 2, true},
+		"a BIOS and the command line":    {two, three, 3, 3, true},
+		"both, and a restart waits":      {three, three, 2, 2, true}, // the caller's to know
+		"a trial, which may yet go back": {two, tried, 3, 2, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{cmdlineFile: tt.cmdline}
+			if tt.loader != "" {
+				files[loaderFile] = "title gokrazy\noptions " + tt.loader + "\n"
+			}
+			c := bootPartition(t, files)
+			c.Running, c.Told = tt.running, tt.told
+			was := c.text(t, cmdlineFile)
+			if mended, err := c.Mend(); mended != tt.mended || err != nil {
+				t.Errorf("mended %v, %v; want %v", mended, err, tt.mended)
+			}
+			if !tt.mended {
+				if now := c.text(t, cmdlineFile); now != was {
+					t.Errorf("%q was %q", now, was)
+				}
+				return
+			}
+			named, err := c.named()
+			if err != nil || len(named) != 2 || named[0] != c.Running || named[1] != c.Running {
+				t.Errorf("root %d runs, named are %v, %v", c.Running, named, err)
+			}
+			if err := c.Try(); err != nil {
+				t.Errorf("the next update: %v", err)
+			}
+		})
+	}
+	if _, err := bootPartition(t, map[string]string{cmdlineFile: "root=/dev/nfs"}).Mend(); err == nil {
+		t.Error("a command line without a root")
+	}
+}

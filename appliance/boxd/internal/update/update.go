@@ -114,11 +114,34 @@ func New(o Options) *Updater {
 		return u
 	}
 	u.running.Slot = slotName(c.Running)
+	u.mend(c)
 	if un, err := c.Uncommitted(); un || err != nil {
 		u.markTrial(true)
 		slog.Info("an update is on trial", "slot", u.running.Slot, "version", u.running.Version, "error", err)
 	}
 	return u
+}
+
+// mend undoes what a power cut has left half done, see slot.Card.Mend. It is done
+// once in each start of the box, before anybody can switch: what the boot
+// partition says when boxd alone starts again may wait for a restart.
+func (u *Updater) mend(c slot.Card) {
+	err := os.MkdirAll(u.o.Run, 0o755)
+	if err == nil {
+		err = os.Mkdir(filepath.Join(u.o.Run, "started"), 0o755)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return
+	}
+	mended := false
+	if err == nil {
+		mended, err = c.Mend()
+	}
+	if mended {
+		slog.Warn("the boot partition did not name the root that runs, as after a power cut; now it does", "slot", slotName(c.Running), "error", err)
+	} else if err != nil {
+		slog.Warn("whether the boot partition names the root that runs", "error", err)
+	}
 }
 
 // slotName is a root partition's for people.

@@ -266,6 +266,27 @@ func (r *rig) switchTo(n int) {
 	}
 }
 
+// TestPowerCutInASwitch: the box starts with one root, and the boot partition
+// names the other. It must go on taking bundles; but a switch that waits for its
+// restart is not undone by a boxd that starts again.
+func TestPowerCutInASwitch(t *testing.T) {
+	r := newRig(t)
+	file := pack(t, manifest(), testKey, content(5000))
+	r.stop()
+	r.switchTo(3)
+	r.start()
+	if code, _, text := r.ask("PUT", "/api/update", bytes.NewReader(file)); code != http.StatusConflict || !strings.Contains(text, "waits for a restart") {
+		t.Errorf("boxd starts again after a switch: %d %s", code, text)
+	}
+	r.stop()
+	if err := os.RemoveAll(r.file("run")); err != nil { // the box starts again, and root A runs all the same
+		t.Fatal(err)
+	}
+	r.start()
+	r.must("PUT", "/api/update", bytes.NewReader(file), Ready)
+	r.must("POST", "/api/update/start", nil, Trial)
+}
+
 // TestResume cuts an upload off, restarts boxd, and goes on.
 func TestResume(t *testing.T) {
 	r := newRig(t)
