@@ -91,7 +91,7 @@ func loadAuto(config string) (Self, error) {
 var ErrChanged = errors.New("the box's event has changed: this program starts again")
 
 // Watch looks at the event file once a second until the context ends. What a
-// program can change while it runs (room, role, address, time servers) it hands
+// program can change while it runs (room, role, address, time servers, schedule) it hands
 // to changed, which may be nil and whose error is Watch's; anything else is
 // ErrChanged. A file that can't be read changes nothing. Watch ends at once when
 // the name isn't auto: such a program is told by its flags, for its whole life.
@@ -159,11 +159,12 @@ type Live struct {
 	Room, Role string
 	Address    string // host:port of the box's page
 	Time       string // servers, with spaces between
+	Schedule   string // URL of the event's talks, or ""
 }
 
 // Live is the changeable part.
 func (s Self) Live() Live {
-	return Live{Room: s.Room, Role: s.Role, Address: s.Box.HTTPAddr, Time: strings.Join(s.Event.Time, " ")}
+	return Live{Room: s.Room, Role: s.Role, Address: s.Box.HTTPAddr, Time: strings.Join(s.Event.Time, " "), Schedule: s.Event.Schedule}
 }
 
 // fixed is what a program has for life.

@@ -194,6 +194,16 @@ func TestWatchTakesARoomOverAndStartsAgainForANewName(t *testing.T) {
 	default:
 		t.Fatal("the new room was not seen")
 	}
+	a.write("run/event.yaml", strings.NewReplacer("NAME", "box1", "ROOM", "ferrer", "ADDRESS", "192.0.2.3").Replace(boxFile)+"schedule: https://pretalx.example/schedule.xml\n")
+	w.look(t)
+	select {
+	case s := <-w.changes:
+		if s.Event.Schedule != "https://pretalx.example/schedule.xml" {
+			t.Errorf("%+v", s.Event)
+		}
+	default:
+		t.Fatal("the new schedule was not seen: the box would be updated in its talks")
+	}
 	a.write("run/event.yaml", "nonsense")
 	w.look(t)
 	w.look(t)
