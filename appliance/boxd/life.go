@@ -63,17 +63,18 @@ const farewell = 500 * time.Millisecond
 
 // updates marks a trial, so it comes before all that may restart the box.
 func (l *life) updates(ctx context.Context) {
+	inSync := func() bool { return clock.InSync(true) }
 	l.schedule = &update.Schedule{Client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, Where: func() (url, room string) {
 		if w := l.where.Load(); w != nil {
 			return w.url, w.room
 		}
 		return "", ""
-	}}
+	}, InSync: inSync}
 	l.update = update.New(update.Options{
 		Dir: filepath.Join(perm.Dir, "videobox"), Ready: usable(ctx, l.perm), Run: runDir, Etc: etcDir,
 		Card: slot.System, Clock: clock.System, Talk: l.schedule.Talk,
 		Uptime: func() time.Duration { up, _ := restart.Uptime(); return up }, // Linux has CLOCK_BOOTTIME
-		InSync: func() bool { return clock.InSync(true) },
+		InSync: inSync,
 		Restart: func(why string) error {
 			time.Sleep(farewell)
 			return restart.Now("boxd", why)

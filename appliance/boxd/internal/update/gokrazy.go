@@ -29,9 +29,11 @@ func (u *Updater) Gokrazy(init http.Handler) http.Handler {
 			return
 		}
 		defer u.upload.Unlock()
-		if why, _ := u.inUse(r.Context()); why != "" && r.URL.Path == "/update/root" {
-			http.Error(w, "The room is in use: "+why, http.StatusConflict)
-			return
+		if r.URL.Path == "/update/root" {
+			if why, _ := u.inUse(r.Context()); why != "" {
+				http.Error(w, "The room is in use: "+why, http.StatusConflict)
+				return
+			}
 		}
 		switch {
 		case c.OnTrial() && r.URL.Path == "/update/root":

@@ -48,6 +48,9 @@ func TestGokUpdate(t *testing.T) {
 			if w.Code != c.code || came != c.toInit {
 				t.Errorf("%d %q, came to init: %v; want %d, %v", w.Code, w.Body, came, c.code, c.toInit)
 			}
+			if r.asked > 0 && c.path != "/update/root" {
+				t.Error("the schedule was asked for, which may take its time")
+			}
 			if c.code == 409 && r.talk != "" && !strings.Contains(w.Body.String(), r.talk) {
 				t.Errorf("%q doesn't name the talk", w.Body)
 			}

@@ -61,6 +61,7 @@ type rig struct {
 	sight    Sight
 	talk     string
 	talkErr  error
+	asked    int // for a talk
 	restarts []string
 }
 
@@ -106,7 +107,7 @@ func (r *rig) start() {
 		Uptime:  func() (d time.Duration) { locked(func() { d = r.up }); return d },
 		InSync:  func() (b bool) { locked(func() { b = r.synced }); return b },
 		Restart: func(why string) error { locked(func() { r.restarts = append(r.restarts, why) }); return nil },
-		Talk:    func(context.Context, time.Time) (string, error) { return r.talk, r.talkErr },
+		Talk:    func(context.Context, time.Time) (string, error) { r.asked++; return r.talk, r.talkErr },
 	})
 	r.u.SetLook(func() (s Sight) { locked(func() { s = r.sight }); return s })
 	ctx, cancel := context.WithCancel(r.t.Context())

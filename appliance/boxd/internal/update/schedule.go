@@ -20,6 +20,9 @@ const (
 	askSchedule = 5 * time.Second
 	// freshSchedule is for how long one that was fetched isn't asked for again.
 	freshSchedule = 5 * time.Minute
+	// retrySchedule is for how long one that could not be had isn't asked for
+	// again: whoever asks for the box's status would wait for it each time.
+	retrySchedule = time.Minute
 	// before is how long before a talk the room counts as in use.
 	before = 5 * time.Minute
 )
@@ -30,12 +33,25 @@ type Schedule struct {
 	Client *http.Client
 	// Where gives the URL, "" for none, and the box's room.
 	Where func() (url, room string)
+	// InSync says whether the clock that Talk is asked by can be believed.
+	InSync func() bool
 
-	mu    sync.Mutex
-	url   string
-	talks []talk
-	at    time.Time
+	mu     sync.Mutex
+	url    string
+	talks  []talk
+	at     time.Time
+	missed missed
 }
+
+// missed is the last time that a schedule could not be had.
+type missed struct {
+	url string
+	at  time.Time
+	err error
+}
+
+// ErrClock is what Talk says where it finds no talk by a clock that isn't right.
+var ErrClock = errors.New("the clock is not right yet, so nobody knows whether there is a talk")
 
 // talk is one of the schedule.
 type talk struct {
@@ -43,7 +59,8 @@ type talk struct {
 	from, to    time.Time
 }
 
-// Talk is the talk in the box's room at a time or soon after, or "".
+// Talk is the talk in the box's room at a time or soon after, or "". An error with
+// it tells why there may be one all the same.
 func (s *Schedule) Talk(ctx context.Context, at time.Time) (string, error) {
 	url, room := s.Where()
 	if url == "" || room == "" {
@@ -53,7 +70,7 @@ func (s *Schedule) Talk(ctx context.Context, at time.Time) (string, error) {
 	defer s.mu.Unlock()
 	var err error
 	if url != s.url || at.Sub(s.at).Abs() > freshSchedule {
-		err = s.fetch(ctx, url, at)
+		err = s.renew(ctx, url, at)
 	}
 	if url != s.url {
 		return "", err // another event's says nothing
@@ -63,7 +80,23 @@ func (s *Schedule) Talk(ctx context.Context, at time.Time) (string, error) {
 			return fmt.Sprintf("%s, until %s UTC", t.title, t.to.UTC().Format("15:04")), nil
 		}
 	}
+	if err == nil && !s.InSync() {
+		err = ErrClock
+	}
 	return "", err
+}
+
+// renew fetches, but not soon after it has failed. That somebody has stopped
+// asking says nothing about the schedule.
+func (s *Schedule) renew(ctx context.Context, url string, at time.Time) error {
+	if m := s.missed; m.url == url && at.Sub(m.at).Abs() < retrySchedule {
+		return m.err
+	}
+	err := s.fetch(ctx, url, at)
+	if ctx.Err() == nil && err != nil {
+		s.missed = missed{url, at, err}
+	}
+	return err
 }
 
 // fetch keeps what it had when there is nothing better.

@@ -2,6 +2,7 @@ package update
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,6 +47,9 @@ func (u *Updater) inUse(ctx context.Context) (why, unknown string) {
 		return b.Reason, ""
 	}
 	talk, err := u.o.Talk(ctx, u.now())
+	if errors.Is(err, ErrClock) {
+		return "", err.Error()
+	}
 	if err != nil {
 		return "", "the schedule is not known: " + err.Error()
 	}
