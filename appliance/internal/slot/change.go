@@ -14,9 +14,9 @@ import (
 
 // Try has the next start, and only that, take the other root. The running one
 // must be what the boot partition names: else there is an update already that
-// waits for a restart.
+// waits for a restart. One that fails leaves nothing to try.
 func (c Card) Try() error {
-	return c.withBoot(os.O_RDWR, func(f *os.File) error {
+	err := c.withBoot(os.O_RDWR, func(f *os.File) error {
 		return change(f, cmdlineFile, func(line []byte) ([]byte, error) {
 			n, err := rootIn(line)
 			if err != nil {
@@ -27,6 +27,17 @@ func (c Card) Try() error {
 			}
 			return append(without(line), " "+tryWord...), nil
 		})
+	})
+	if err != nil {
+		err = errors.Join(err, c.Untry()) // it may be written all the same
+	}
+	return err
+}
+
+// Untry takes Try back: the next start is a plain one.
+func (c Card) Untry() error {
+	return c.withBoot(os.O_RDWR, func(f *os.File) error {
+		return change(f, cmdlineFile, func(line []byte) ([]byte, error) { return without(line), nil })
 	})
 }
 

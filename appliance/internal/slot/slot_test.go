@@ -2,6 +2,7 @@ package slot
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -238,5 +239,34 @@ func TestMend(t *testing.T) {
 	}
 	if _, err := bootPartition(t, map[string]string{cmdlineFile: "root=/dev/nfs"}).Mend(); err == nil {
 		t.Error("a command line without a root")
+	}
+}
+
+// TestTryThatFails: a card that does not flush may hold the word all the same.
+func TestTryThatFails(t *testing.T) {
+	c := bootPartition(t, map[string]string{cmdlineFile: uuidLine + padding})
+	was := c.text(t, cmdlineFile)
+	flush = func(f *os.File) error { flush = (*os.File).Sync; return os.ErrDeadlineExceeded }
+	defer func() { flush = (*os.File).Sync }()
+	if err := c.Try(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a flush that fails: %v", err)
+	}
+	if now := c.text(t, cmdlineFile); now != was || c.asInit(t) {
+		t.Errorf("the next start is a trial that nobody asked for: %q", now)
+	}
+	if err := c.Try(); err != nil { // once it flushes again
+		t.Error(err)
+	}
+	if err := c.Untry(); err != nil || c.text(t, cmdlineFile) != was {
+		t.Errorf("taken back: %v, %q", err, c.text(t, cmdlineFile))
+	}
+	if err := c.Switch(3); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Try(); err == nil || !strings.Contains(err.Error(), "already") {
+		t.Errorf("a switch that waits: %v", err)
+	}
+	if n, err := c.Next(); n != 3 || err != nil {
+		t.Errorf("the switch is undone: %d, %v", n, err)
 	}
 }

@@ -63,6 +63,7 @@ type rig struct {
 	talkErr  error
 	asked    int // for a talk
 	restarts []string
+	stuck    error // why the box does not restart
 }
 
 func newRig(t *testing.T) *rig {
@@ -106,7 +107,7 @@ func (r *rig) start() {
 		Card:    func() (c slot.Card, err error) { locked(func() { c = r.card }); return c, nil },
 		Uptime:  func() (d time.Duration) { locked(func() { d = r.up }); return d },
 		InSync:  func() (b bool) { locked(func() { b = r.synced }); return b },
-		Restart: func(why string) error { locked(func() { r.restarts = append(r.restarts, why) }); return nil },
+		Restart: func(why string) error { locked(func() { r.restarts = append(r.restarts, why) }); return r.stuck },
 		Talk:    func(context.Context, time.Time) (string, error) { r.asked++; return r.talk, r.talkErr },
 	})
 	r.u.SetLook(func() (s Sight) { locked(func() { s = r.sight }); return s })

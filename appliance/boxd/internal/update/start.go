@@ -103,17 +103,18 @@ func (u *Updater) prepare(c slot.Card, in *incoming) error {
 		To: Version{in.head.Version, in.head.Build, in.head.Board, in.head.Arch, slotName(c.Other())},
 	}
 	u.guardSaid() // of a trial long ago
-	if err := u.keepRecord(func(r *record) { r.Trial = t }); err != nil {
-		return err
+	err = u.keepRecord(func(r *record) { r.Trial = t })
+	if err == nil {
+		err = c.Try()
 	}
-	if err := c.Try(); err != nil {
+	if err != nil {
 		_ = u.keepRecord(func(r *record) { r.Trial = nil }) // the first error says more
-		return err
 	}
-	return nil
+	return err
 }
 
-// restart is the last that this root does.
+// restart is the last that this root does. If it can't, whatever restarts the box
+// next must not begin a trial.
 func (u *Updater) restart(c slot.Card) {
 	var to string
 	err := u.keepRecord(func(r *record) { r.Trial.Requested, to = u.now(), r.Trial.To.String() })
@@ -121,6 +122,7 @@ func (u *Updater) restart(c slot.Card) {
 		err = u.o.Restart("an update to " + to + " is to be tried")
 	}
 	if err != nil {
+		err = errors.Join(err, c.Untry())
 		u.end(c, Failed, "the box could not be restarted: "+err.Error(), nil, -1)
 	}
 }
