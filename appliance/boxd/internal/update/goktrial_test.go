@@ -34,6 +34,7 @@ func TestGokUpdateAroundATrial(t *testing.T) {
 		want("before", "PUT", path, 200, "init "+path)
 	}
 	want("before", "POST", "/update/testboot", 500, "/api/update/start")
+	r.up += gokTime
 
 	r.must("PUT", "/api/update", bytes.NewReader(pack(t, manifest(), testKey, content(5000))), Ready)
 	r.must("POST", "/api/update/start", nil, Trial)

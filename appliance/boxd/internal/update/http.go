@@ -71,6 +71,9 @@ func (u *Updater) Handler() http.Handler {
 func (u *Updater) get(w http.ResponseWriter, r *http.Request) {
 	s := u.Status()
 	if s.Refused == "" {
+		s.Refused = u.gokWorks()
+	}
+	if s.Refused == "" {
 		s.Refused, s.Note = u.inUse(r.Context())
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -137,7 +140,9 @@ func (p *patient) Read(b []byte) (int, error) {
 		return 0, fmt.Errorf("%w: %w", ErrBroken, err)
 	}
 	n, err := p.r.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) { // what is done with it may take longer, while the server listens whether the client is still there
+		_ = p.c.SetReadDeadline(time.Time{}) // said above, if it can't be
+	} else if err != nil {
 		err = fmt.Errorf("%w: %w", ErrBroken, err)
 	}
 	return n, err

@@ -81,6 +81,9 @@ func (u *Updater) mayChange() (slot.Card, error) {
 	if err == nil && n != c.Running {
 		err = fmt.Errorf("%w: the other root was switched to and waits for a restart", ErrNotNow)
 	}
+	if why := u.gokWorks(); err == nil && why != "" {
+		err = fmt.Errorf("%w: %s", ErrNotNow, why)
+	}
 	return c, err
 }
 
@@ -181,6 +184,7 @@ func (u *Updater) put(c slot.Card, in *incoming, body io.Reader) error {
 	}
 	u.mu.Lock()
 	from := in.received
+	u.gok.over = true
 	u.mu.Unlock()
 	_, err = in.head.Read(body, from, func(chunk bundle.Chunk) error {
 		if _, err := f.WriteAt(chunk.Data, chunk.At); err != nil {
@@ -242,7 +246,7 @@ func (u *Updater) findAgain(c slot.Card) error {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.in = &incoming{head, received}
+	u.in, u.gok.over = &incoming{head, received}, true
 	return nil
 }
 

@@ -87,6 +87,7 @@ type Updater struct {
 	kernel  string // hash of the boot partition's, once it is known
 	look    func() Sight
 	ready   bool // Dir may be used
+	gok     gokUpdate
 }
 
 // incoming is a bundle that is being received.
