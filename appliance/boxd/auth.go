@@ -11,9 +11,9 @@ import (
 	"github.com/openvideobox/videobox/internal/event"
 )
 
-// howToGive says what is missing. It is shown to whoever asks for recordings of
-// a box without credentials.
-const howToGive = "This box has no credentials, so it gives no recordings away. " +
+// howToGive says what is missing. It is shown to whoever asks a box without
+// credentials for anything that changes or reveals.
+const howToGive = "This box has no credentials, so it gives no recordings away and takes no updates. " +
 	"Put box: {user: …, bcrypt: …} into the event's secrets file (htpasswd -nB USER makes the hash), or into videobox.yaml on its card."
 
 // lock checks the event's box credentials by HTTP Basic.

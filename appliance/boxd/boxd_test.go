@@ -187,6 +187,7 @@ func TestEverythingElseIsDown(t *testing.T) {
 		{"/stream.ts", 503, "The stream cannot be read: "},
 		{"/recordings/", 403, "htpasswd -nB"},
 		{"/recordings/box1/box1-20261123100000.ts", 403, "no credentials"},
+		{"/api/update", 403, "takes no updates. Put box: {user"},
 		{"/page/page.css", 200, "--back"},
 		{"/page/page.js", 200, "import {"},
 		{"/page/box.html", 404, ""},

@@ -68,8 +68,17 @@ func (c Card) Commit() error {
 	if err := c.Switch(c.Running); err != nil {
 		return err
 	}
-	if n, err := c.Next(); err != nil || n != c.Running {
-		return fmt.Errorf("the boot partition names partition %d after it was told %d: %w", n, c.Running, err)
+	n, err := c.Next()
+	return c.took(n, err)
+}
+
+// took says whether a boot partition that was told the running root names it.
+func (c Card) took(n int, err error) error {
+	if err == nil && n != c.Running {
+		err = fmt.Errorf("it names partition %d", n)
+	}
+	if err != nil {
+		return fmt.Errorf("the boot partition was told partition %d: %w", c.Running, err)
 	}
 	return nil
 }

@@ -185,6 +185,12 @@ func TestRefusals(t *testing.T) {
 	if err := strange.Commit(); err == nil {
 		t.Error("committed without a root")
 	}
+	if err := strange.took(3, nil); err == nil || err.Error() != "the boot partition was told partition 2: it names partition 3" {
+		t.Errorf("a boot partition that doesn't keep what it was told: %v", err)
+	}
+	if err := errors.Join(strange.took(2, nil), strange.took(0, os.ErrClosed)); !errors.Is(err, os.ErrClosed) {
+		t.Error(err)
+	}
 	gone := Card{Boot: filepath.Join(t.TempDir(), "none"), Root: map[int]string{2: "a", 3: "b"}, Running: 3, Told: 2}
 	if _, err := gone.Uncommitted(); err == nil {
 		t.Error("a card that can't be read")
