@@ -21,12 +21,10 @@ const gokTime = 5 * time.Minute
 // gokUpdate is one of gokrazy's own updates, as far as this boxd has seen it.
 type gokUpdate struct {
 	last time.Duration // uptime of its last step; 0: there was none
-	// over is set by a bundle that has written to the other root since.
+	// over is set by a bundle that has written to the other root since: what gok
+	// would switch to isn't its own any more.
 	over bool
 }
-
-// errOver is why gok may not switch to what isn't its own any more.
-var errOver = errors.New("a bundle was written to the other root, so there is nothing to switch to; begin gok update again")
 
 // Gokrazy stands before gokrazy's own /update/ and keeps `gok update` from a
 // trial, and from beginning while the room is in use; one that has begun comes
@@ -49,8 +47,8 @@ func (u *Updater) Gokrazy(init http.Handler) http.Handler {
 			http.Error(w, "a trial is begun by POST /api/update/start", http.StatusInternalServerError)
 			return
 		}
-		if err := u.mayStep(r); err != nil {
-			http.Error(w, err.Error(), http.StatusConflict)
+		if why := u.mayNot(r); why != "" {
+			http.Error(w, why, http.StatusConflict)
 			return
 		}
 		u.step(r.URL.Path)
@@ -59,21 +57,25 @@ func (u *Updater) Gokrazy(init http.Handler) http.Handler {
 	})
 }
 
-// mayStep says why gok may not do this step now.
-func (u *Updater) mayStep(r *http.Request) error {
-	switch r.URL.Path {
-	case "/update/root":
-		if why, _ := u.inUse(r.Context()); why != "" {
-			return errors.New("The room is in use: " + why)
-		}
-	case "/update/switch":
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		if u.gok.over {
-			return errOver
-		}
+// mayNot says why gok may not do this step now, or "". What the boot partition
+// says isn't asked: gok's own one names partition 2, until the last step.
+func (u *Updater) mayNot(r *http.Request) string {
+	u.mu.Lock()
+	trial, over := u.trial, u.gok.over
+	u.mu.Unlock()
+	switch {
+	case trial: // nobody may watch it yet, and the root to go back to must stay
+		return "An update is on trial."
+	case r.URL.Path == "/update/switch" && over:
+		return "A bundle was written to the other root, so there is nothing to switch to. Begin gok update again."
+	case r.URL.Path != "/update/root":
+		return ""
 	}
-	return nil
+	why, _ := u.inUse(r.Context())
+	if why != "" {
+		why = "The room is in use: " + why
+	}
+	return why
 }
 
 // step remembers that gok is at work. From its first byte on, the other root

@@ -89,7 +89,7 @@ func TestGokAndBundles(t *testing.T) {
 		}
 	}
 	r.must("PUT", "/api/update", bytes.NewReader(file), Ready)
-	gok("/update/switch", 409, "begin gok update again")
+	gok("/update/switch", 409, "Begin gok update again")
 	gok("/update/root", 200, "")
 	if _, s, _ := r.ask("GET", "/api/update", nil); s.State != Idle || !strings.Contains(s.Refused, "gok update is at work") {
 		t.Errorf("the bundle that gok has overwritten: %+v", s)
@@ -106,10 +106,10 @@ func TestGokAndBundles(t *testing.T) {
 
 	r.up += gokTime
 	put(file[:2<<20], 202, "") // it breaks off
-	gok("/update/switch", 409, "begin gok update again")
+	gok("/update/switch", 409, "Begin gok update again")
 	r.stop()
 	r.start() // boxd starts again, and knows it by the bundle
-	gok("/update/switch", 409, "begin gok update again")
+	gok("/update/switch", 409, "Begin gok update again")
 	gok("/update/root", 200, "")
 	gok("/update/switch", 200, "")
 }

@@ -62,4 +62,8 @@ func TestGokUpdateAroundATrial(t *testing.T) {
 	if !strings.Contains(r.boot(), "PARTNROFF=1") {
 		t.Errorf("next: %q", r.boot())
 	}
+	// The boot partition names the old root now, as gok's own one does before the
+	// last step: that is no trial.
+	want("committed", "PUT", "/update/mbr", 200, "init /update/mbr")
+	want("committed", "POST", "/update/switch", 200, "")
 }

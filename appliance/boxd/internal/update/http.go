@@ -46,6 +46,8 @@ func (u *Updater) Status() Status {
 	switch {
 	case u.record.Trial != nil:
 		s.State, s.Refused, s.Seen = Trial, "an update is on trial", u.record.Trial.Seen
+	case u.trial: // the record is still to be read
+		s.State, s.Refused = Trial, "an update is on trial"
 	case u.in.whole():
 		s.State = Ready
 	case u.in != nil:

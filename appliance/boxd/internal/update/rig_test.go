@@ -122,9 +122,16 @@ func (r *rig) start() {
 	if !un {
 		r.u.waitReady()
 	}
-	for un && r.u.Status().State != Trial {
+	for un && !r.u.watches() {
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// watches says whether a trial has been taken up.
+func (u *Updater) watches() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.ready && u.record.Trial != nil
 }
 
 // waitReady waits until what the last start left has been taken up.

@@ -2,11 +2,17 @@ package update
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/openvideobox/videobox/appliance/internal/slot"
+	"github.com/openvideobox/videobox/internal/metrics"
 )
 
 // TestPowerCutInASwitch: the box starts with one root, and the boot partition
@@ -28,6 +34,34 @@ func TestPowerCutInASwitch(t *testing.T) {
 	r.start()
 	r.must("PUT", "/api/update", bytes.NewReader(file), Ready)
 	r.must("POST", "/api/update/start", nil, Trial)
+}
+
+// TestTrialBeforeTheData: a trial is told before the data partition may be used,
+// which can take its time, and the page answers before.
+func TestTrialBeforeTheData(t *testing.T) {
+	r := newRig(t)
+	r.must("PUT", "/api/update", bytes.NewReader(pack(t, manifest(), testKey, content(5000))), Ready)
+	r.must("POST", "/api/update/start", nil, Trial)
+	r.stop()
+	r.card.Running = 3
+	ready := make(chan struct{})
+	u := New(Options{
+		Dir: r.file("perm"), Ready: ready, Run: r.file("run"), Etc: r.file("etc"), Clock: r.clock,
+		Talk: func(context.Context, time.Time) (string, error) { return "", nil },
+		Card: func() (slot.Card, error) { return r.card, nil }, Uptime: func() time.Duration { return 6 * time.Second },
+	})
+	r.u = u
+	if _, s, _ := r.ask("GET", "/api/update", nil); s.State != Trial || s.Refused == "" {
+		t.Errorf("%+v", s)
+	}
+	w := httptest.NewRecorder()
+	u.Gokrazy(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "PUT", "/update/root", strings.NewReader("x")))
+	if on, err := os.ReadFile(r.file("p2")); w.Code != http.StatusConflict || err != nil || on[0] != 2 {
+		t.Errorf("gok over the root to go back to: %d %s, %v, begins with %d", w.Code, w.Body, err, on[0])
+	}
+	if f := u.Finding(); f.State != metrics.Starting {
+		t.Errorf("on the screen: %+v", f)
+	}
 }
 
 // TestStartThatFails leaves the box as it was: the next restart, whoever's it is,

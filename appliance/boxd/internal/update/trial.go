@@ -243,6 +243,9 @@ func (u *Updater) end(c slot.Card, result State, reason string, took []Step, out
 		r.Last = &Last{From: t.From.String(), To: t.To.String(), Result: result, Reason: reason, OutageMS: outage, Took: took, At: u.now()}
 	})
 	slog.Info("update", "result", result, "reason", reason, "outage_ms", outage, "took", took, "slot", slotName(c.Running), "error", err)
+	u.mu.Lock()
+	u.trial = false
+	u.mu.Unlock()
 	u.forget()
 	u.markTrial(false)
 }

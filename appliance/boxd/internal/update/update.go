@@ -87,6 +87,7 @@ type Updater struct {
 	kernel  string // hash of the boot partition's, once it is known
 	look    func() Sight
 	ready   bool // Dir may be used
+	trial   bool // this start is one and not committed; the record comes later
 	gok     gokUpdate
 }
 
@@ -118,6 +119,7 @@ func New(o Options) *Updater {
 	u.mend(c)
 	if un, err := c.Uncommitted(); un || err != nil {
 		u.markTrial(true)
+		u.trial = true
 		slog.Info("an update is on trial", "slot", u.running.Slot, "version", u.running.Version, "error", err)
 	}
 	return u
@@ -203,6 +205,9 @@ func (u *Updater) takeUp(ctx context.Context, c slot.Card) {
 		}
 		return
 	}
+	u.mu.Lock()
+	u.trial = false
+	u.mu.Unlock()
 	u.settle(c)
 	if err := u.findAgain(c); err != nil {
 		slog.Warn("the bundle received in part", "error", err)
