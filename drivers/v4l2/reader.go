@@ -2,6 +2,7 @@ package v4l2
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/openvideobox/videobox/internal/media"
 )
@@ -14,6 +15,7 @@ type reader struct {
 	last    uint32 // its sequence number
 	stamp   int64  // of the last frame, ns
 	started bool
+	damaged int // frames since the last good one
 }
 
 // take says whether the buffer is a good frame and newer than the last one;
@@ -25,8 +27,10 @@ func (r *reader) take(b Buffer) bool {
 	r.remember(b)
 	if r.decode(b.Data) != nil {
 		r.s.damaged.Add(1)
+		r.damaged++
 		return false
 	}
+	r.damaged = 0
 	r.frame.Time = utc(r.s.cfg.Now, b.Monotonic)
 	r.s.frames.Add(1)
 	return true
@@ -76,6 +80,14 @@ func (r *reader) follows(b Buffer) bool {
 }
 
 var errDamaged = errors.New("the decoder warns: short or corrupt")
+
+// silence is why there are no pictures, although the stream is there.
+func (r *reader) silence(d Device) error {
+	if r.damaged > 0 {
+		return fmt.Errorf("the capture device %v delivers damaged pictures only (%d of them)", d, r.damaged)
+	}
+	return fmt.Errorf("the capture device %v delivers no picture", d)
+}
 
 // decode fills frame. A picture with decoder warnings is short or corrupt: the
 // last good one is better.

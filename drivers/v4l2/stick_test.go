@@ -195,6 +195,27 @@ func TestBadFrames(t *testing.T) {
 	}
 }
 
+// TestDamagedPicturesOnly: what people must do about these isn't what they must do
+// about a device that sends nothing.
+func TestDamagedPicturesOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, v4l2.Config{Path: v4l2.Auto})
+		defer b.end()
+		b.after(time.Second, "streaming")
+		b.command("short 15")
+		b.after(1500*time.Millisecond, "frozen")
+		if !strings.Contains(b.sink.said(), "delivers damaged pictures only (") {
+			t.Errorf("cause %q", b.sink.said())
+		}
+		b.after(time.Second, "streaming")
+		b.command("stop")
+		b.after(1500*time.Millisecond, "frozen")
+		if !strings.Contains(b.sink.said(), "delivers no picture") {
+			t.Errorf("nothing at all: cause %q", b.sink.said())
+		}
+	})
+}
+
 func TestUncompressed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opened := make(chan v4l2.Format, 1)

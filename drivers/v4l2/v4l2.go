@@ -274,9 +274,9 @@ func (s *Source) stream(ctx context.Context, d Device, stream Stream, sink drive
 				quiet = false
 				limit.set(frozenAfter)
 			case quiet:
-				return failure(drivers.Frozen, fmt.Errorf("the capture device %v delivers no picture", d))
+				return failure(drivers.Frozen, r.silence(d))
 			default:
-				sink.State(drivers.Frozen, fmt.Sprintf("the capture device %v delivers no picture", d))
+				sink.State(drivers.Frozen, r.silence(d).Error())
 				quiet = true
 				limit.set(s.ladder.patience() - frozenAfter)
 			}

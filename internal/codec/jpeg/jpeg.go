@@ -7,7 +7,7 @@
 // Sources are 4:2:0, 4:2:2 (chroma rows are averaged), and, by a slower path,
 // 4:4:4, 4:4:0 and grey. Missing Huffman tables, as in AVI's MJPEG, are the
 // standard ones. Damaged pictures are decoded as far as they go; the number of
-// warnings says that they are.
+// warnings says that they are. A few stray bytes before a marker are no damage.
 //
 // It needs cgo; without it everything returns ErrNoCgo. Tested with
 // libjpeg-turbo 2.1.5 (Debian 12), against Go's image/jpeg, and fuzzed.

@@ -202,6 +202,61 @@ func TestDamageIsAWarning(t *testing.T) {
 	}
 }
 
+// restarts makes a grey picture of 8 MCUs with a restart marker after each two,
+// and what stray gives before the n-th of them. An MCU of 4:2:0 in grey is 4
+// bytes, and the same wherever it stands.
+func restarts(t *testing.T, stray func(n int) []byte) []byte {
+	grey := media.NewFrame(64, 32)
+	grey.Color = Color
+	for _, p := range [][]byte{grey.Y, grey.U, grey.V} {
+		for i := range p {
+			p[i] = 128
+		}
+	}
+	data := code(t, grey, 90)
+	scan := bytes.Index(data, []byte{0xff, 0xda})
+	begin := scan + 2 + int(data[scan+2])<<8 + int(data[scan+3])
+	mcus := data[begin : len(data)-2]
+	if len(mcus) != 8*4 {
+		t.Fatalf("eight grey MCUs are %d bytes, not 32: % x", len(mcus), mcus)
+	}
+	out := append(bytes.Clone(data[:scan]), 0xff, 0xdd, 0, 4, 0, 2)
+	out = append(out, data[scan:begin]...)
+	for n := range 4 {
+		out = append(out, mcus[8*n:][:8]...)
+		if n < 3 {
+			out = append(append(out, stray(n)...), 0xff, 0xd0+byte(n))
+		}
+	}
+	return append(out, 0xff, 0xd9)
+}
+
+// Logitech's cameras send a few bytes too many before restart markers, in
+// pictures that are good; a lost packet leaves more of them.
+func TestStrayBytesAreNoDamage(t *testing.T) {
+	var f media.Frame
+	for _, c := range []struct {
+		name    string
+		stray   func(n int) []byte
+		damaged bool
+	}{
+		{"none", func(int) []byte { return nil }, false},
+		{"1 to 3", func(n int) []byte { return make([]byte, n+1) }, false},
+		{"9", func(int) []byte { return bytes.Repeat([]byte{0x5a}, 9) }, false},
+		{"half a packet", func(int) []byte { return make([]byte, 512) }, true},
+		{"another marker", func(int) []byte { return []byte{0xff, 0xd7} }, true},
+	} {
+		warnings, err := Decode(restarts(t, c.stray), &f)
+		if err != nil || warnings > 0 != c.damaged {
+			t.Errorf("%s: %d warnings, %v; damaged %v", c.name, warnings, err, c.damaged)
+		}
+	}
+	good := restarts(t, func(int) []byte { return make([]byte, 3) })
+	if warnings, err := Decode(good[:len(good)-20], &f); err != nil || warnings == 0 {
+		t.Errorf("cut: %d warnings, %v", warnings, err)
+	}
+}
+
 // AVI's MJPEG leaves the Huffman tables out (AVI1 marker).
 func TestMissingHuffmanTables(t *testing.T) {
 	want := gradient(320, 180)
