@@ -133,10 +133,42 @@ func (s *Source) follow(all []Device) []Device {
 	return []Device{s.cfg.look(s.cfg.Path)}
 }
 
-// find picks the device to open: the first candidate that captures and is known,
-// or tells about its signal, since such a one is made to capture from. Others
-// take turns, by how often one was in vain. The mode of one that tells follows
-// from its signal.
+// Places of devices among those that Auto may take.
+const (
+	known     = iota // its model is
+	receiving        // it tells about its signal, so it is made to capture from
+	inTurn           // any other, by how often one was in vain
+	unfit            // it can't be used
+)
+
+// place is where a device stands, and why it can't be used.
+func (c Config) place(d Device) (int, error) {
+	_, _, err := c.mode(d)
+	switch {
+	case err != nil:
+		return unfit, err
+	case d.Model.Known:
+		return known, nil
+	case d.Input != nil:
+		return receiving, nil
+	}
+	return inTurn, nil
+}
+
+// mode is how to open a device, and why so; that of one that tells follows from
+// its signal.
+func (c Config) mode(d Device) (m Mode, why string, err error) {
+	if d.Input != nil {
+		return m, "", nil
+	}
+	if m, why, err = c.Choose(d); err != nil {
+		err = failure(drivers.Unsupported, fmt.Errorf("the capture device %v: %w", d, err))
+	}
+	return m, why, err
+}
+
+// find picks the device to open, by place: the first that is known or receiving,
+// without a look at those behind it, else one of the others.
 func (s *Source) find() (Device, Mode, error) {
 	all, err := s.candidates()
 	if err != nil {
@@ -146,15 +178,15 @@ func (s *Source) find() (Device, Mode, error) {
 	var errs []error
 	for _, d := range all {
 		s.asked.Store(&d)
+		place := unfit
 		d, err := s.cfg.ask(d)
+		if err == nil {
+			place, err = s.cfg.place(d)
+		}
 		switch {
-		case err == nil && d.Model.Known:
-			s.choices = 1
-			return s.mode(d)
-		case err == nil && d.Input != nil:
-			s.choices = 1
-			return d, Mode{}, nil
-		case err == nil:
+		case place < inTurn:
+			return s.choose([]Device{d})
+		case place == inTurn:
 			usable = append(usable, d)
 		case !errors.Is(err, ErrNotCapture) || len(all) == 1:
 			errs = append(errs, err)
@@ -163,8 +195,15 @@ func (s *Source) find() (Device, Mode, error) {
 	if len(usable) == 0 {
 		return Device{}, Mode{}, none(errs)
 	}
+	return s.choose(usable)
+}
+
+// choose takes one of the devices that can be used.
+func (s *Source) choose(usable []Device) (d Device, m Mode, err error) {
 	s.choices = len(usable)
-	return s.mode(usable[s.inVain%len(usable)])
+	d = usable[s.inVain%len(usable)]
+	m, s.why, err = s.cfg.mode(d)
+	return d, m, err
 }
 
 // none is why there is no device: what one of them said, if any said something.
@@ -176,15 +215,6 @@ func none(errs []error) error {
 		return e
 	}
 	return failure(drivers.Unsupported, errs[0])
-}
-
-func (s *Source) mode(d Device) (Device, Mode, error) {
-	m, why, err := s.cfg.Choose(d)
-	if err != nil {
-		return d, m, failure(drivers.Unsupported, fmt.Errorf("the capture device %v: %w", d, err))
-	}
-	s.why = why
-	return d, m, nil
 }
 
 // List describes all devices that capture, those that Auto would take first.

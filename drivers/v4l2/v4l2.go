@@ -123,7 +123,8 @@ type Source struct {
 	edidTaken   []byte // what was read back then
 
 	choices int // devices that may be meant
-	inVain  int // those that were open and delivered nothing, in a row
+	inVain  int // those that couldn't be opened or delivered nothing, in a row
+	climbed int // what inVain was at the ladder's last step
 
 	frames, damaged, disorder, stale, lost atomic.Uint64
 }
@@ -172,10 +173,17 @@ func (s *Source) recover(ctx context.Context, state drivers.State, cause error) 
 		return clock.Sleep(ctx, s.cfg.Clock, lookEvery)
 	case state != drivers.Frozen:
 		return clock.Sleep(ctx, s.cfg.Clock, retryEvery)
-	case s.choices > 1 && s.inVain%s.choices != 0:
-		return ctx.Err() // try the next one
+	case s.another() && !errors.Is(cause, errHeld): // which holds all others, too
+		return ctx.Err()
 	}
+	s.climbed = s.inVain
 	return s.climb(ctx, cause)
+}
+
+// another says that a round has begun in which not all devices were tried.
+func (s *Source) another() bool {
+	tried := s.inVain - s.climbed
+	return tried > 0 && tried < s.choices
 }
 
 // once finds a device and delivers its frames until it fails.
@@ -199,6 +207,7 @@ func (s *Source) once(ctx context.Context, sink drivers.Sink) error {
 // deliver opens a device in a mode and delivers its frames until it fails, or
 // until the signal of a receiver isn't what it was.
 func (s *Source) deliver(ctx context.Context, d Device, m Mode, sink drivers.Sink, in *receiver) error {
+	s.inVain++ // until it has delivered
 	var stream Stream
 	err := s.call(ctx, openPatience, func() (err error) { stream, err = s.cfg.Kernel.Open(ctx, d.Node, m); return err },
 		func() { stream.Close() })
@@ -231,7 +240,6 @@ func (s *Source) close(ctx context.Context, d Device, stream Stream) {
 // stream delivers frames until the device fails.
 func (s *Source) stream(ctx context.Context, d Device, stream Stream, sink drivers.Sink, in *receiver) error {
 	r := reader{s: s, is: stream.Format(), frame: media.NewFrame(2, 2)}
-	s.inVain++ // until it has delivered
 	limit := newTimer(s.cfg.Clock)
 	defer limit.stop()
 	limit.set(askAfter)
@@ -257,7 +265,7 @@ func (s *Source) stream(ctx context.Context, d Device, stream Stream, sink drive
 			if r.take(b) {
 				sink.Video(r.frame)
 				s.ladder.good(s.cfg.Clock.Now())
-				s.good, s.inVain, quiet = d, 0, false
+				s.good, s.inVain, s.climbed, quiet = d, 0, 0, false
 				limit.set(askAfter)
 				ask = question{device: d}
 			}
