@@ -41,7 +41,8 @@ type CardState struct {
 	Refuse  []error // of the next times that a stream is opened
 	Drop    int     // that many of the next buffers
 
-	Queries, SetTimings, SetEDIDs, Opened int
+	// SetEDIDs counts EDIDs that were taken, Refused those that weren't.
+	Queries, SetTimings, SetEDIDs, Refused, Opened int
 }
 
 // Signal is timings of a picture, with nothing around it.
@@ -270,6 +271,7 @@ func (in *cardInput) EDID() (edid []byte, err error) {
 func (in *cardInput) SetEDID(edid []byte) (err error) {
 	gone := in.use(func(s *CardState) {
 		if err = s.EDIDErr; err != nil {
+			s.Refused++
 			return
 		}
 		s.SetEDIDs++

@@ -12,7 +12,8 @@ const edidBlock = 128
 // tellEDID gives the input the EDID it should have and reads it back. It says
 // what is wrong then, for people; that is no reason not to capture. An input
 // that has the right one is left alone, since writing makes the other end look
-// again, and so is one that didn't take it the last time.
+// again, and so is one that didn't take it the last time, or refused it since it
+// was opened.
 func (s *Source) tellEDID(in Input) (warning string) {
 	want := s.cfg.EDID
 	if len(want) == 0 {
@@ -28,11 +29,19 @@ func (s *Source) tellEDID(in Input) (warning string) {
 	if err == nil && EDIDMismatch(want, has) == "" {
 		return ""
 	}
+	if s.edidRefused != "" {
+		return s.edidRefused
+	}
 	if err := in.SetEDID(want); err != nil {
-		return "the HDMI input doesn't take our EDID: " + refusal(err, len(want)/edidBlock)
+		warning = "the HDMI input doesn't take our EDID: " + refusal(err, len(want)/edidBlock)
+		if !errors.Is(err, syscall.EBUSY) { // which passes
+			s.edidRefused = warning
+		}
+		return warning
 	}
 	if has, err = in.EDID(); err != nil {
-		return fmt.Sprintf("the HDMI input's EDID can't be read back: %v", err)
+		s.edidRefused = fmt.Sprintf("the HDMI input's EDID can't be read back: %v", err)
+		return s.edidRefused
 	}
 	s.edidWritten, s.edidTaken = true, has
 	return EDIDMismatch(want, has)

@@ -56,6 +56,7 @@ func (s *Source) receive(ctx context.Context, d Device, sink drivers.Sink) error
 	}()
 	r := &receiver{s: s, d: d, in: in, sink: sink, changes: in.Changes(), again: newTimer(s.cfg.Clock)}
 	defer func() { r.again.stop() }()
+	s.edidRefused = ""
 	if err := r.tellEDID(ctx); err != nil {
 		return err
 	}
@@ -110,10 +111,10 @@ func (r *receiver) await(ctx context.Context) (Mode, error) {
 		switch {
 		case !seen(t, state):
 			t, changed = Timings{}, 0
-			r.tell(state, cause)
 			if err := r.tellEDID(ctx); err != nil { // without one nobody sends anything
 				return Mode{}, err
 			}
+			r.tell(state, cause)
 		case !t.same(last):
 			pause = settleEvery
 			if changed++; changed > restless {
@@ -242,8 +243,12 @@ func (r *receiver) check(ctx context.Context) error {
 	return errSignal
 }
 
-// tell says a state, and logs it once.
+// tell says a state, and logs it once. What is wrong with the EDID may be why
+// nothing comes, or nothing that can be taken.
 func (r *receiver) tell(state drivers.State, cause string) {
+	if r.d.Warning != "" {
+		cause += "; " + r.d.Warning
+	}
 	r.sink.State(state, cause)
 	if cause != r.said {
 		r.said = cause

@@ -121,6 +121,7 @@ type Source struct {
 
 	edidWritten bool
 	edidTaken   []byte // what was read back then
+	edidRefused string // why it isn't written again while this input is open
 
 	choices int // devices that may be meant
 	inVain  int // those that couldn't be opened or delivered nothing, in a row
