@@ -217,7 +217,8 @@ func none(errs []error) error {
 	return failure(drivers.Unsupported, errs[0])
 }
 
-// List describes all devices that capture, those that Auto would take first.
+// List describes all devices that capture, in the order in which Auto would take
+// them; those that can't be used come last.
 func List(c Config) ([]Device, error) {
 	c.Path = Auto
 	s := New(c)
@@ -235,5 +236,7 @@ func List(c Config) ([]Device, error) {
 			errs = append(errs, err)
 		}
 	}
+	place := func(d Device) int { p, _ := s.cfg.place(d); return p }
+	slices.SortStableFunc(found, func(a, b Device) int { return place(a) - place(b) })
 	return found, errors.Join(errs...)
 }

@@ -17,8 +17,8 @@ import (
 )
 
 // List writes which capture devices there are, what they can do, and what would
-// be chosen of it for c's size and rate, and why. The first one is what v4l2:auto
-// takes. That there is none is an error.
+// be chosen of it for c's size and rate, and why. The first one, if it can be used,
+// is what v4l2:auto takes. That there is none is an error.
 func List(w io.Writer, c program.Config) error {
 	hw := Machine.withDefaults()
 	v := videoConfig(hw, v4l2.Auto, c, nil)

@@ -46,6 +46,59 @@ func TestListOfCards(t *testing.T) {
 	}
 }
 
+// webcam is a kernel with one before the card, an infrared one maybe.
+type webcam struct {
+	v4l2.Kernel
+	infrared bool
+}
+
+func (k webcam) Nodes() ([]string, error) { return []string{"/dev/video7", "/dev/video0"}, nil }
+
+func (k webcam) Modes(node string) (string, []v4l2.Mode, error) {
+	if node == "/dev/video7" && k.infrared {
+		return "infrared", []v4l2.Mode{{Width: 640, Height: 360, Rate: 15, Pixel: "GREY"}}, nil
+	}
+	return k.Kernel.Modes(node)
+}
+
+func (k webcam) Input(node string) (v4l2.Input, error) {
+	if node == "/dev/video7" {
+		return nil, v4l2.ErrNoTimings
+	}
+	return k.Kernel.Input(node)
+}
+
+// plain is a card that doesn't tell about its signal.
+type plain struct{ v4l2.Kernel }
+
+func (plain) Input(string) (v4l2.Input, error) { return nil, v4l2.ErrNoTimings }
+
+// TestListSaysWhichIsTaken: the same one that v4l2:auto takes, whatever its number.
+func TestListSaysWhichIsTaken(t *testing.T) {
+	defer func() { Machine = Hardware{} }()
+	card := drivertest.NewCard(clocks)
+	for _, c := range []struct {
+		name  string
+		k     v4l2.Kernel
+		order []string // of the nodes
+	}{
+		{"a card before webcams", webcam{Kernel: card}, []string{"/dev/video0", "/dev/video7"}},
+		{"two webcams", plain{webcam{Kernel: card}}, []string{"/dev/video7", "/dev/video0"}},
+		{"not one that can't be used", plain{webcam{card, true}}, []string{"/dev/video0", "/dev/video7"}},
+	} {
+		Machine = Hardware{Kernel: c.k, USB: usb.Root{Sys: t.TempDir()}}
+		var b strings.Builder
+		if err := List(&b, program.Config{Width: 1280, Height: 720, Rate: 25}); err != nil {
+			t.Fatal(err)
+		}
+		first, second, found := strings.Cut(b.String(), "\n"+c.order[1])
+		const taken = "--source v4l2:auto takes this device\n"
+		if !found || !strings.HasPrefix(first, c.order[0]) || !strings.HasSuffix(first+"\n", taken) || strings.Contains(second, taken) {
+			t.Errorf("%s: got\n%s", c.name, b.String())
+		}
+	}
+}
+
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestList(t *testing.T) {
