@@ -2,7 +2,10 @@ package ms213x
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 	"time"
 
 	"github.com/openvideobox/videobox/internal/clock"
@@ -10,6 +13,9 @@ import (
 
 // pollEvery is how often a stick is asked: twice a second.
 const pollEvery = 500 * time.Millisecond
+
+// forgiven is how many times in a row a stick may answer wrongly.
+const forgiven = 2
 
 // Monitor asks one stick again and again.
 type Monitor struct {
@@ -21,7 +27,12 @@ type Monitor struct {
 // Run tells what the stick says, each time it is asked, until the context ends
 // or the stick doesn't answer; it returns an error in either case. That the
 // signal is gone is told when two answers in a row say so: single ones have been
-// seen to be wrong (FOSDEM/video-ms213x-status). That it is there is told at once.
+// seen to be wrong (FOSDEM/video-ms213x-status). That it is there is told at once,
+// and so is the first answer: nothing is known before it, and a stick without a
+// signal would show its own picture meanwhile.
+//
+// What was told last holds through wrong answers, as long as they aren't more than
+// two in a row.
 func (m Monitor) Run(ctx context.Context, tell func(Status)) error {
 	if m.Clock == nil {
 		m.Clock = clock.System
@@ -31,20 +42,34 @@ func (m Monitor) Run(ctx context.Context, tell func(Status)) error {
 		return fmt.Errorf("status of the signal: %w", err)
 	}
 	defer t.Close()
-	doubts := 0
-	for {
+	for doubts, failed := 1, 0; ; {
 		s, err := Read(t, m.Map)
 		if err != nil {
-			return fmt.Errorf("status of the signal: %w", err)
-		}
-		if doubts++; s.Signal {
-			doubts = 0
-		}
-		if s.Signal || doubts > 1 {
-			tell(s)
+			if failed++; failed > forgiven || final(err) {
+				return fmt.Errorf("status of the signal: %w", err)
+			}
+		} else {
+			failed = 0
+			if doubts++; s.Signal {
+				doubts = 0
+			}
+			if s.Signal || doubts > 1 {
+				tell(s)
+			}
 		}
 		if err := clock.Sleep(ctx, m.Clock, pollEvery); err != nil {
 			return err
 		}
 	}
+}
+
+// final says that asking again is no use, or does harm: the device is gone, or it
+// hangs, and its reset would have to wait for each question's end.
+func final(err error) bool {
+	for _, e := range []error{syscall.ENODEV, syscall.ENXIO, syscall.EBADF, syscall.ETIMEDOUT, fs.ErrNotExist, fs.ErrClosed} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }

@@ -152,10 +152,49 @@ func TestMonitorEndsWithTheStick(t *testing.T) {
 	if !errors.Is(err, gone) {
 		t.Error(err)
 	}
-	c := &chip{fail: gone}
-	err = Monitor{Open: func() (Transport, error) { return c, nil }, Map: ms2131}.Run(t.Context(), nil)
-	if !errors.Is(err, gone) || !c.closed {
-		t.Errorf("%v, closed %v", err, c.closed)
+	for _, final := range []error{unix.ENODEV, unix.ENOENT, os.ErrClosed, unix.ETIMEDOUT} {
+		c, asked := &chip{fail: final}, 0
+		c.before = func() { asked++ }
+		err = Monitor{Open: func() (Transport, error) { return c, nil }, Map: ms2131}.Run(t.Context(), nil)
+		if !errors.Is(err, final) || !c.closed || asked != 1 {
+			t.Errorf("%v: %v, asked %d times, closed %v", final, err, asked, c.closed)
+		}
+	}
+}
+
+// TestMonitorForgives: during "no signal" a wrong answer isn't one that the signal
+// is back, and three are the end.
+func TestMonitorForgives(t *testing.T) {
+	held := clock.NewHeld(1e18)
+	c := &chip{memory: map[uint16]byte{0xf6e9: 1}, reply: 4}
+	var told []string
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		defer cancel()
+		done <- Monitor{func() (Transport, error) { return c, nil }, ms2131, held}.Run(ctx, func(s Status) { told = append(told, s.String()) })
+	}()
+	start, wrong := held.Now(), func(b []byte) int { return 0 }
+	for n, fault := range []struct {
+		fail   error
+		answer func(b []byte) int
+	}{{}, {unix.EPIPE, nil}, {nil, wrong}, {}, {nil, wrong}, {unix.EIO, nil}, {unix.EPIPE, nil}} {
+		if _, err := held.Waited(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 && strings.Join(told, ", ") != "no cable" {
+			t.Errorf("the first answer isn't told: %q", told)
+		}
+		c.fail, c.answer = fault.fail, fault.answer
+		if _, err := held.Next(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-done; !errors.Is(err, unix.EPIPE) || !c.closed || held.Now()-start != 7*int64(pollEvery) {
+		t.Errorf("Run = %v after %v, closed %v", err, time.Duration(held.Now()-start), c.closed)
+	}
+	if got := strings.Join(told, ", "); got != "no cable, no cable, no cable" {
+		t.Error(got)
 	}
 }
 
