@@ -27,8 +27,9 @@ const (
 var stepNames = [...]string{"opening it again", "resetting its USB port", "taking it off the bus and back", "replacing the process"}
 
 const (
-	// firstPatience is how long a device may deliver nothing before the first
-	// step; each further one has twice the patience of that before.
+	// firstPatience is how long a device may deliver nothing before the first step,
+	// and before the second; each further one has twice the patience of that
+	// before: 2, 2, 4, 8 s.
 	firstPatience = 2 * time.Second
 	// steady is how long a device has delivered without a break when what was
 	// done about it is forgotten.
