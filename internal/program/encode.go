@@ -6,12 +6,13 @@ import (
 	"github.com/openvideobox/videobox/internal/media"
 )
 
-// VideoEncoder encodes frames of the grid, one in, one out, with an IDR on
-// every whole UTC second.
+// VideoEncoder encodes frames of the grid, one in, one out. The first frame of
+// each UTC second that it is given is an IDR.
 type VideoEncoder struct {
 	enc   *x264.Encoder
 	rate  int
 	fresh bool
+	last  int64 // second of the frame encoded last
 	count int64 // frames encoded
 }
 
@@ -38,14 +39,15 @@ func NewVideoEncoder(c Config) (*VideoEncoder, error) {
 }
 
 // Encode encodes f as frame n of the grid. The picture is an IDR when key is
-// set, on whole seconds, and for the first frame. The data is valid until the
-// next call. n may jump when the clock is set, backward too, which x264's own time
+// set, on whole seconds or, where that frame was left out, for the next one, and
+// for the first frame. The data is valid until the next call. n may jump when the clock is set, backward too, which x264's own time
 // must not: frames are counted for it.
 func (e *VideoEncoder) Encode(f *media.Frame, n int64, key bool) (data []byte, isKey bool, err error) {
-	isKey = key || e.fresh || n%int64(e.rate) == 0
+	second := n / int64(e.rate)
+	isKey = key || e.fresh || n%int64(e.rate) == 0 || second != e.last
 	data, err = e.enc.Encode(f, media.FrameTicks(e.count, e.rate), isKey)
 	if err == nil {
-		e.fresh = false
+		e.fresh, e.last = false, second
 		e.count++
 	}
 	return data, isKey, err

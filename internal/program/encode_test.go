@@ -4,8 +4,32 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/media"
 )
+
+// TestEachSecondBeginsWithAKey, whichever of its frames is the first that there
+// is: overload skips some, and a clock that is set back repeats a second.
+func TestEachSecondBeginsWithAKey(t *testing.T) {
+	e, err := NewVideoEncoder(shape)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	f := media.NewFrame(shape.Width, shape.Height)
+	for _, c := range []struct {
+		n   int64
+		key bool
+	}{{22, true}, {23, false}, {24, false}, {32, true}, {33, false}, {49, false}, {50, true}, {51, false}, {110, true}, {111, false}, {30, true}, {31, false}, {25, true}, {26, false}} {
+		data, key, err := e.Encode(f, c.n, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if idr := h264.IsIDR(data); key != c.key || idr != c.key {
+			t.Errorf("frame %d: key %v, IDR %v, want %v", c.n, key, idr, c.key)
+		}
+	}
+}
 
 func TestAudioStaysOnTheGrid(t *testing.T) {
 	e := NewAudioEncoder(64_000)

@@ -146,8 +146,8 @@ func TestSlateFillsWhenTheEncoderIsAway(t *testing.T) {
 // and asks for one.
 func TestLiveComesBackWithAKey(t *testing.T) {
 	r := newRig(t)
-	r.live(10)
-	r.gone(time.Second)
+	r.live(20)
+	r.gone(600 * time.Millisecond) // within a second: the next one's first picture is an IDR anyway
 	r.live(2)
 	if r.wanted == 0 {
 		t.Error("no IDR was asked for")

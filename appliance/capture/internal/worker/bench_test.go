@@ -43,6 +43,26 @@ func (e *encoder) Encode(f *media.Frame, n int64, key bool) ([]byte, bool, error
 	return []byte{f.Y[0]}, key || n%rate == 0, nil
 }
 
+// slow is the real encoder on a machine that takes a time for each of so many
+// frames, while the source goes on.
+type slow struct {
+	*program.VideoEncoder
+	clk    *clock.Held
+	by     time.Duration
+	frames int
+	source func(t int64)
+	behind int64 // ns, at most
+}
+
+func (s *slow) Encode(f *media.Frame, n int64, key bool) ([]byte, bool, error) {
+	if s.frames--; s.frames >= 0 {
+		s.clk.Advance(s.by)
+		s.source(at(media.FrameAt(s.clk.Now(), rate)))
+	}
+	s.behind = max(s.behind, s.clk.Now()-at(n))
+	return s.VideoEncoder.Encode(f, n, key)
+}
+
 // sent is what the parent would get.
 type sent struct {
 	pictures chan program.Picture
@@ -94,8 +114,17 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	clk := clock.NewHeld(began)
-	b := &bench{t: t, clk: clk, enc: &encoder{clk: clk}, out: newSent(), done: make(chan error, 1), flat: media.NewFrame(64, 36)}
-	b.w = New(link.Work{Program: shape(), Source: "test", Name: "box1"}, clk, b.enc, b.out)
+	enc := &encoder{clk: clk}
+	b := newBenchOf(t, clk, enc)
+	b.enc = enc
+	return b
+}
+
+// newBenchOf is a bench with another encoder.
+func newBenchOf(t *testing.T, clk *clock.Held, enc Encoder) *bench {
+	t.Helper()
+	b := &bench{t: t, clk: clk, out: newSent(), done: make(chan error, 1), flat: media.NewFrame(64, 36)}
+	b.w = New(link.Work{Program: shape(), Source: "test", Name: "box1"}, clk, enc, b.out)
 	b.w.slate.beside = func(f func()) { f() }
 	ctx, cancel := context.WithCancel(t.Context())
 	b.stop = cancel

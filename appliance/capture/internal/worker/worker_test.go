@@ -13,6 +13,7 @@ import (
 	"github.com/openvideobox/videobox/drivers"
 	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/h264"
+	"github.com/openvideobox/videobox/internal/program"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -131,29 +132,41 @@ func TestSilentSourceBecomesTheSlateAndComesBack(t *testing.T) {
 }
 
 func TestOverloadSkipsWholeFrames(t *testing.T) {
-	b := newBench(t)
-	b.enc.slow = 70 * time.Millisecond
-	last := first - 1
-	seen := 0
-	for n := first; n < first+60; n++ {
-		if now := b.clk.Now(); now < at(n) {
-			b.clk.Set(at(n))
-		}
-		b.frame(at(n), byte(n))
-		for len(b.out.pictures) > 0 {
-			p := <-b.out.pictures
-			if p.Frame <= last {
-				t.Fatalf("frame %d after %d", p.Frame, last)
-			}
-			last, seen = p.Frame, seen+1
-			if lag := b.clk.Now() - at(p.Frame); lag > int64(time.Second) {
-				t.Fatalf("%v behind", time.Duration(lag))
-			}
-		}
-		b.next()
+	enc, err := program.NewVideoEncoder(shape())
+	if err != nil {
+		t.Skip(err)
 	}
-	if r := b.out.last(); r.Skipped == 0 {
-		t.Errorf("nothing skipped with an encoder at half speed: %+v", r)
+	t.Cleanup(enc.Close)
+	machine := &slow{VideoEncoder: enc, clk: clock.NewHeld(began), by: 70 * time.Millisecond, frames: 60}
+	b := newBenchOf(t, machine.clk, machine)
+	machine.source = func(t int64) { b.frame(t, 1) }
+	b.clk.Set(at(first))
+	b.frame(at(first), 1)
+	last, late := int64(0), 0 // late: seconds whose first frame was skipped
+	look := func(p program.Picture) {
+		if p.Frame <= last {
+			t.Fatalf("frame %d after %d", p.Frame, last)
+		}
+		opens := p.Frame/rate != last/rate
+		if opens && !p.Key {
+			t.Errorf("frame %d after %d: the first of its second, and no key", p.Frame, last)
+		}
+		if opens && last > 0 && p.Frame%rate != 0 {
+			late++
+		}
+		last = p.Frame
+	}
+	for range 60 {
+		look(b.next())
+	}
+	if machine.behind > int64(time.Second) {
+		t.Errorf("%v behind", time.Duration(machine.behind))
+	}
+	if r := b.out.last(); r.Skipped == 0 || r.Slates > 0 {
+		t.Errorf("an encoder at half speed, want frames skipped and no slate: %+v", r)
+	}
+	if late == 0 {
+		t.Error("no second lost its first frame, so that nothing was shown of those")
 	}
 }
 
