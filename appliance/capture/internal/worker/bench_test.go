@@ -23,13 +23,8 @@ func shape() program.Config {
 	return program.Config{Width: 64, Height: 36, Rate: rate, Bitrate: 500_000, AudioBitrate: 64_000}
 }
 
-// encoder is a fake that gives a frame's first luma sample as its code, and
-// takes as long as a test says.
-type encoder struct {
-	clk     *clock.Held
-	slow    time.Duration
-	bitrate int
-}
+// encoder is a fake that gives a frame's first luma sample as its code.
+type encoder struct{ bitrate int }
 
 func (e *encoder) SetBitrate(bps int) error {
 	e.bitrate = bps
@@ -37,9 +32,6 @@ func (e *encoder) SetBitrate(bps int) error {
 }
 
 func (e *encoder) Encode(f *media.Frame, n int64, key bool) ([]byte, bool, error) {
-	if e.slow > 0 {
-		e.clk.Advance(e.slow)
-	}
 	return []byte{f.Y[0]}, key || n%rate == 0, nil
 }
 
@@ -114,7 +106,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	clk := clock.NewHeld(began)
-	enc := &encoder{clk: clk}
+	enc := &encoder{}
 	b := newBenchOf(t, clk, enc)
 	b.enc = enc
 	return b

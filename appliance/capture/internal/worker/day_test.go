@@ -69,7 +69,7 @@ func TestDrillHoursWithoutGrowth(t *testing.T) {
 		long = 3 * time.Hour
 	}
 	clk, out := clock.NewHeld(began), &nowhere{}
-	w := New(link.Work{Program: shape(), Source: "test", Name: "box1"}, clk, &encoder{clk: clk}, out)
+	w := New(link.Work{Program: shape(), Source: "test", Name: "box1"}, clk, &encoder{}, out)
 	n := w.pass(t, clk, first, time.Minute)
 	before := heap()
 	sounds := out.sounds

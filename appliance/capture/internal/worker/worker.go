@@ -260,10 +260,13 @@ func (w *Worker) choose(n int64, c choice) (program.Picture, *media.Frame) {
 	}
 	var f *media.Frame
 	var fresh bool
-	if !live {
+	switch {
+	case !live:
 		var current bool
 		f, fresh, current = w.slate.draw(state, cause)
 		live = w.live && !current // the last frame stays until the slate is drawn
+	case !w.live && c != take: // what was shown last is of before the slate
+		f, live = w.slate.frame, false
 	}
 	if live != w.live {
 		w.live, p.Key = live, true

@@ -131,6 +131,34 @@ func TestSilentSourceBecomesTheSlateAndComesBack(t *testing.T) {
 	}
 }
 
+// TestTheSlateStaysUntilANewFrame: the first frame after an outage may belong to
+// the frame after the one that is due. The picture from before the outage, or
+// black at the start, isn't shown in its place.
+func TestTheSlateStaysUntilANewFrame(t *testing.T) {
+	for _, shown := range []bool{true, false} {
+		b := newBench(t)
+		if shown {
+			b.clk.Set(at(first))
+			b.frame(at(first), 7)
+			b.now()
+		}
+		b.w.State(drivers.NoSignal, "the laptop sleeps")
+		p := b.next()
+		for p.Flags != h264.Slate {
+			p = b.next()
+		}
+		n := p.Frame + 1
+		b.clk.Set(at(n + 1))
+		b.frame(at(n+1), 8)
+		if p := b.now(); p.Frame != n || p.Flags != h264.Slate || p.Capture != 0 || p.Data[0] == 7 || p.Key {
+			t.Errorf("shown before %v: in place of the frame that is missing: %+v", shown, p)
+		}
+		if p := b.now(); p.Frame != n+1 || p.Flags != h264.Live || p.Capture != at(n+1) || p.Data[0] != 8 || !p.Key {
+			t.Errorf("shown before %v: after it: %+v", shown, p)
+		}
+	}
+}
+
 func TestOverloadSkipsWholeFrames(t *testing.T) {
 	enc, err := program.NewVideoEncoder(shape())
 	if err != nil {
