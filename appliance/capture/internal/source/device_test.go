@@ -118,7 +118,7 @@ func TestWhatIsSaidAboutTheInput(t *testing.T) {
 		}{
 			{"", 2 * time.Second, "streaming | streaming", ""},
 			{"nosignal", 2 * time.Second, "streaming, no signal | ", "there is no signal on the HDMI input"},
-			{"", time.Minute, " | ", "there is no signal on the HDMI input"},
+			{"", time.Minute, "no signal | ", "there is no signal on the HDMI input"},
 			{"signal", 1500 * time.Millisecond, "streaming | ", ""},
 			{"nocable", 2 * time.Second, "streaming, no cable | ", "no HDMI cable is plugged in"},
 			{"signal", 1500 * time.Millisecond, "streaming | ", ""},
@@ -164,10 +164,23 @@ func TestNoSignalFromTheStart(t *testing.T) {
 		n.take()
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if got := n.take(); got != " | " || n.cause != "there is no signal on the HDMI input" {
+		if got := n.take(); got != "no signal | " || n.cause != "there is no signal on the HDMI input" {
 			t.Errorf("%q, %q", got, n.cause)
 		}
 	})
+}
+
+// TestNoSignalOutlastsARestart: what the driver says about a stream that it had
+// to start again doesn't stay.
+func TestNoSignalOutlastsARestart(t *testing.T) {
+	n := new(noted)
+	g := signal{sink: n}
+	g.tell(ms213x.Status{})
+	g.State(drivers.Failed, "it stopped streaming")
+	g.tell(ms213x.Status{})
+	if got := n.take(); got != "no signal, failed, no signal | " || n.cause != "there is no signal on the HDMI input" {
+		t.Errorf("%q, %q", got, n.cause)
+	}
 }
 
 func TestSoundDevices(t *testing.T) {

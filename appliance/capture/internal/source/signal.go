@@ -70,13 +70,12 @@ func (g *signal) tell(s ms213x.Status) {
 	if g.ignored {
 		state, cause = drivers.Streaming, ""
 	}
-	changed := state != g.state || cause != g.cause
-	if changed {
+	if state != g.state || cause != g.cause {
 		g.disproof = 0
 	}
 	g.state, g.cause = state, cause
 	g.mu.Unlock()
-	if changed && state != drivers.Streaming {
+	if state != drivers.Streaming { // each time: the driver may have said something else since
 		g.sink.State(state, cause)
 	}
 }
