@@ -27,7 +27,13 @@ type faults struct {
 }
 
 // live says that the stick shows its input and not a picture of its own.
-func (f faults) live() bool { return !f.noSignal && !f.noCable && f.rate <= 61 }
+func (f faults) live() bool { return !f.noSignal && !f.noCable && f.takes() }
+
+// takes says that it takes its input: 1920x1080 at 60 Hz, 3840x2160 at 30, as a
+// MS2131 does by its data sheet.
+func (f faults) takes() bool {
+	return f.rate <= 61 && f.rate*float64(f.width)*float64(f.height) <= 300e6
+}
 
 // frameFaults strike a number of frames.
 var frameFaults = []string{"short", "corrupt", "stall", "disorder", "stamps"}

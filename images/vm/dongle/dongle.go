@@ -62,6 +62,10 @@ type Stick struct {
 // Input is what is on the cable. The stick scales it to what the guest wants.
 type Input struct{ Width, Height, Rate int }
 
+// taken says that the stick can show it, as a MS2131 by its data sheet: up to
+// 1920x1080 at 60 Hz, 3840x2160 at 30.
+func (in Input) taken() bool { return in.Rate <= 61 && in.Width*in.Height*in.Rate <= 300e6 }
+
 // stream is a running picture or sound.
 type stream struct {
 	context.Context

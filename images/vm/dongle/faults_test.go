@@ -1,6 +1,7 @@
 package dongle
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -88,6 +89,25 @@ func TestInputChangesAndThePictureKeepsItsSize(t *testing.T) {
 		t.Skip("needs cgo: this build has no libjpeg-turbo")
 	} else if err != nil || f.Width != 320 || f.Height != 180 {
 		t.Errorf("%dx%d, %v", f.Width, f.Height, err)
+	}
+}
+
+// TestAnInputBeyondTheStickIsNotShown: what comes is a picture that stands still.
+func TestAnInputBeyondTheStickIsNotShown(t *testing.T) {
+	g := newGuest(t)
+	g.play()
+	for _, c := range []struct {
+		input string
+		taken bool
+	}{{"1920x1080@60", true}, {"3840x2160@30", true}, {"3840x2160@60", false}, {"1280x720@120", false}, {"1280x720@50", true}} {
+		g.command("input " + c.input)
+		g.frame() // one that was on its way
+		a, _ := g.frame()
+		b, _ := g.frame()
+		_, _, err := number(t, b)
+		if moves := !bytes.Equal(a, b); moves != c.taken || (err == nil) != c.taken {
+			t.Errorf("%s: moves %v, want %v; number: %v", c.input, moves, c.taken, err)
+		}
 	}
 }
 

@@ -70,6 +70,7 @@ func (v *video) show(m Mode, n int64) bool {
 	k := v.stick
 	k.mu.Lock()
 	state := k.faults
+	signal := !state.noSignal && k.input.taken()
 	unread := len(k.waiting) == 0
 	if unread && !state.stopped {
 		k.status.Unread++
@@ -86,7 +87,7 @@ func (v *video) show(m Mode, n int64) bool {
 		}
 		return ok
 	case !state.frozen || v.last == nil:
-		frame, err := v.picture(m, n, !state.noSignal)
+		frame, err := v.picture(m, n, signal)
 		if err != nil {
 			slog.Error("dongle: no picture", "mode", m, "err", err)
 			return false
@@ -100,7 +101,7 @@ func (v *video) show(m Mode, n int64) bool {
 	return true
 }
 
-// picture is the source's, or without a signal the stick's own.
+// picture is the source's, or without a signal that it takes the stick's own.
 func (v *video) picture(m Mode, n int64, signal bool) ([]byte, error) {
 	if signal {
 		return v.stick.source.Frame(m, n)

@@ -123,6 +123,7 @@ func TestWhatIsSaidAboutTheInput(t *testing.T) {
 			{"nocable", 2 * time.Second, "streaming, no cable | ", "no HDMI cable is plugged in"},
 			{"signal", 1500 * time.Millisecond, "streaming | ", ""},
 			{"signal 3840x2160@60", 2 * time.Second, "streaming, unsupported | ", "the HDMI input has 3840x2160 at 60 Hz, which is more than the capture device takes"},
+			{"", 10 * time.Second, "unsupported | ", "which is more than the capture device takes"},
 			{"signal 1280x720@50", 1500 * time.Millisecond, "streaming | ", ""},
 			{"stop", 1600 * time.Millisecond, "streaming, frozen | ", "delivers no picture; its input has 1280x720 at 50 Hz"},
 			{"start", 500 * time.Millisecond, "streaming | ", ""},
@@ -221,14 +222,11 @@ func TestSoundOfACard(t *testing.T) {
 	}
 }
 
-// TestWrongStatusIsDisproved: a stick whose firmware keeps its status elsewhere
-// must not lose its picture for it.
-func TestWrongStatusIsDisproved(t *testing.T) {
-	n := new(noted)
-	g := signal{sink: n}
+// shower gives a function that shows a picture for 4 s, which moves or not.
+func shower(g *signal) func(moving bool) {
 	frame := media.NewFrame(64, 36)
-	show := func(moving bool) {
-		for i := range 100 { // 4 s
+	return func(moving bool) {
+		for i := range 100 {
 			frame.Time += 40e6
 			if moving {
 				frame.Y[i*4%64*1+frame.YStride] ^= 0x80
@@ -237,6 +235,47 @@ func TestWrongStatusIsDisproved(t *testing.T) {
 			g.Video(frame)
 		}
 	}
+}
+
+// TestWrongNumbersAreDisproved: a size or a rate that is kept elsewhere, too. What
+// is said about the signal itself counts on.
+func TestWrongNumbersAreDisproved(t *testing.T) {
+	n := new(noted)
+	g := signal{sink: n}
+	show := shower(&g)
+	good := ms213x.Status{Signal: true, Width: 1920, Height: 1080, Rate: 60}
+	much := ms213x.Status{Signal: true, Width: 1920, Height: 1080, Rate: 231}
+	for _, c := range []struct {
+		name   string
+		tell   []ms213x.Status
+		moving bool
+		want   string
+		bad    bool
+	}{
+		{"once", []ms213x.Status{good, much, good}, false, "streaming | ", false},
+		{"another each time", []ms213x.Status{much, {Signal: true, Width: 4096, Height: 2160, Rate: 120}, good}, false, "streaming | ", false},
+		{"twice, and it stands still", []ms213x.Status{much, much, much}, false, "unsupported | ", true},
+		{"it moves", []ms213x.Status{much}, true, "unsupported, streaming | ", false},
+		{"said again", []ms213x.Status{much, much}, false, "streaming | ", false},
+		{"no signal", []ms213x.Status{{}}, false, "no signal | ", true},
+		{"back", []ms213x.Status{much, much}, false, "streaming | ", false},
+	} {
+		for _, s := range c.tell {
+			g.tell(s)
+		}
+		show(c.moving)
+		if got := n.take(); got != c.want || g.bad() != c.bad {
+			t.Errorf("%s: %q, bad %v; want %q", c.name, got, g.bad(), c.want)
+		}
+	}
+}
+
+// TestWrongStatusIsDisproved: a stick whose firmware keeps its status elsewhere
+// must not lose its picture for it.
+func TestWrongStatusIsDisproved(t *testing.T) {
+	n := new(noted)
+	g := signal{sink: n}
+	show := shower(&g)
 	g.tell(ms213x.Status{})
 	show(false)
 	if got := n.take(); got != "no signal | " {

@@ -3,6 +3,7 @@ package source
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 
 	"github.com/openvideobox/videobox/drivers"
@@ -30,14 +31,18 @@ type signal struct {
 
 	// ignored: the status isn't believed any more, because the stick said that there is
 	// no signal while the picture moved: its firmware keeps its status elsewhere than the profile says.
+	// takes: no size and rate is too much any more, for the same reason; whether there is a
+	// signal at all may be right nevertheless.
 	moves    motion
 	disproof int
 	since    int64 // time of the first disproof
 	ignored  bool
+	takes    bool
+	said     ms213x.Status // last
 }
 
-// A status is disproved by that many moving pictures without a signal, over that
-// time: four times it is asked for meanwhile.
+// A status is disproved by that many moving pictures that it says can't be, over
+// that time: four times it is asked for meanwhile.
 const (
 	doubt    = 10
 	doubtFor = 2e9 // ns
@@ -56,10 +61,26 @@ func verdict(s ms213x.Status) (drivers.State, string) {
 	return drivers.Streaming, ""
 }
 
-// tell takes a status.
+// alike says whether two answers are about the same input. A rate is measured.
+func alike(a, b ms213x.Status) bool {
+	return a.Signal == b.Signal && a.Width == b.Width && a.Height == b.Height && math.Abs(a.Rate-b.Rate) < 1
+}
+
+// tell takes a status. That the input is too much is told when two answers say
+// so: numbers are misread now and then.
 func (g *signal) tell(s ms213x.Status) {
 	state, cause := verdict(s)
 	g.mu.Lock()
+	again := alike(s, g.said)
+	g.said = s
+	if state == drivers.Unsupported {
+		if g.takes {
+			state, cause = drivers.Streaming, ""
+		} else if !again {
+			g.mu.Unlock()
+			return
+		}
+	}
 	g.size = ""
 	if s.Signal && s.Width > 0 {
 		g.size = s.String()
@@ -70,7 +91,7 @@ func (g *signal) tell(s ms213x.Status) {
 	if g.ignored {
 		state, cause = drivers.Streaming, ""
 	}
-	if state != g.state || cause != g.cause {
+	if state != g.state {
 		g.disproof = 0
 	}
 	g.state, g.cause = state, cause
@@ -101,14 +122,19 @@ func (g *signal) shows(f *media.Frame) bool {
 	if g.state == drivers.Streaming || g.state == drivers.Starting {
 		return true
 	}
-	if moved && g.state != drivers.Unsupported {
+	if moved {
 		if g.disproof++; g.disproof == 1 {
 			g.since = f.Time
 		}
 	}
 	if g.disproof > doubt && f.Time-g.since > doubtFor {
-		g.ignored, g.state, g.cause = true, drivers.Streaming, ""
-		slog.Warn("the capture device says that it has no signal, and its picture moves: its status is left alone from now on")
+		slog.Warn("the capture device shows a picture that moves: what it says is left alone from now on", "state", g.state.String(), "cause", g.cause)
+		if g.state == drivers.Unsupported {
+			g.takes = true
+		} else {
+			g.ignored = true
+		}
+		g.state, g.cause = drivers.Streaming, ""
 		return true
 	}
 	return false
