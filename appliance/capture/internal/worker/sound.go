@@ -43,8 +43,9 @@ type soundDevice struct{ state, cause string }
 func newSound(bitrate int, emit func(program.Sound) error) *sound {
 	s := &sound{
 		enc: program.NewAudioEncoder(bitrate), emit: emit,
-		resample: resample.New(), gain: 1, meter: level.New(0),
+		resample: resample.New(), meter: level.New(0),
 	}
+	s.muted.Store(true) // until there is a picture
 	s.device.Store(&soundDevice{})
 	return s
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/openvideobox/videobox/drivers"
 	"github.com/openvideobox/videobox/drivers/pattern"
 	"github.com/openvideobox/videobox/internal/clock"
+	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/media"
 	"github.com/openvideobox/videobox/internal/program"
 )
@@ -176,6 +177,33 @@ func TestMonoAndMutedSound(t *testing.T) {
 	}
 }
 
+// TestSoundIsMutedUntilThereIsAPicture: under the slate of the start, too.
+func TestSoundIsMutedUntilThereIsAPicture(t *testing.T) {
+	b := newBench(t)
+	b.w.State(drivers.NoSignal, "the laptop sleeps")
+	b.w.Audio(block(began, 48_000))
+	p := b.next()
+	if r := b.w.sound.values(); p.Flags != h264.Slate || !r.Muted || r.Levels.RMS[0] > -90 {
+		t.Errorf("under the slate: flags %d, muted %v, RMS %.1f dBFS", p.Flags, r.Muted, r.Levels.RMS[0])
+	}
+	n := p.Frame + 1
+	b.clk.Set(at(n))
+	b.frame(at(n), 1)
+	p = b.now()
+	b.w.Audio(block(began+int64(time.Second), 48_000))
+	if r := b.w.sound.values(); p.Flags != h264.Live || r.Muted || r.Levels.RMS[1] < -61 {
+		t.Errorf("under a picture: flags %d, muted %v, RMS %.1f dBFS, want -60", p.Flags, r.Muted, r.Levels.RMS[1])
+	}
+	live := newBench(t) // whose first picture is the source's
+	live.clk.Set(at(first))
+	live.frame(at(first), 1)
+	live.now()
+	live.w.Audio(block(began, 48_000))
+	if r := live.w.sound.values(); r.Muted || r.Levels.RMS[1] < -61 {
+		t.Errorf("live at once: muted %v, RMS %.1f dBFS, want -60", r.Muted, r.Levels.RMS[1])
+	}
+}
+
 // TestMuteAndUnplugDoNotClick looks at the edges of what is sent: no step.
 func TestMuteAndUnplugDoNotClick(t *testing.T) {
 	s := newSound(64_000, func(program.Sound) error { return nil })
@@ -183,6 +211,7 @@ func TestMuteAndUnplugDoNotClick(t *testing.T) {
 	for i := range loud.Data {
 		loud.Data[i] = 20000
 	}
+	s.muted.Store(false)
 	most, last := 0, int16(0)
 	step := func(pos int64, data []int16) {
 		s.fade(data)
