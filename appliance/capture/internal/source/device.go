@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -164,9 +165,9 @@ func (d *stick) runSound(ctx context.Context, sink drivers.Sink) error {
 		dev, other := d.current()
 		path, ok := d.card(dev)
 		ok = ok && !d.mute.Load()
-		err := d.soundless(dev)
-		state := drivers.NoDevice
+		state, err := d.soundless(dev)
 		if ok {
+			state = drivers.NoDevice
 			profile, _ := hardware.StickOf(dev.USB.Vendor, dev.USB.Product)
 			src := alsa.New(alsa.Config{Path: path, Interleaved: profile.Sound.Interleaved, Excused: d.mute.Load, Open: d.hw.PCM})
 			err = src.Run(ctx, &heard{Sink: sink})
@@ -193,13 +194,19 @@ func (d *stick) runSound(ctx context.Context, sink drivers.Sink) error {
 	}
 }
 
-// soundless says why a device has no sound card. Which card belongs to another
-// one that isn't on USB can't be told.
-func (d *stick) soundless(dev v4l2.Device) error {
-	if dev.OnUSB || dev.Node == "" {
-		return errors.New("the capture device has no sound card; sending silence")
+// soundless says why a device gives no sound. Which card belongs to another one
+// that isn't on USB can't be told.
+func (d *stick) soundless(dev v4l2.Device) (drivers.State, error) {
+	_, err := os.Stat(dev.USB.Path)
+	switch {
+	case dev.OnUSB && errors.Is(err, fs.ErrNotExist):
+		return drivers.NoDevice, errors.New("the capture device is gone")
+	case d.mute.Load():
+		return drivers.Frozen, errors.New("the capture device is being reset")
+	case dev.OnUSB || dev.Node == "":
+		return drivers.NoDevice, errors.New("the capture device has no sound card; sending silence")
 	}
-	return fmt.Errorf("sending silence: the device isn't on USB, so its sound must be named, as --source=v4l2:auto,hw:0,0; %s", d.cards())
+	return drivers.NoDevice, fmt.Errorf("sending silence: the device isn't on USB, so its sound must be named, as --source=v4l2:auto,hw:0,0; %s", d.cards())
 }
 
 // cards are those that could be meant.

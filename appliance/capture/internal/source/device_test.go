@@ -205,20 +205,56 @@ func TestSoundDevices(t *testing.T) {
 	}
 }
 
+// TestWhySoundIsAway: a device that is gone or being reset isn't one without a
+// sound card.
+func TestWhySoundIsAway(t *testing.T) {
+	on(t, "v4l2:auto", drivertest.Config{}, func(s *drivertest.Stick, n *noted) {
+		for _, c := range []struct {
+			command string
+			cause   string
+		}{
+			{"sound", ""},
+			{"unplug", "the capture device is gone"},
+			{"plug", ""},
+			{"hang ever", "the capture device is being reset"},
+		} {
+			if err := s.Command(c.command); err != nil {
+				t.Fatal(err)
+			}
+			heard := map[string]bool{}
+			for range 40 { // 4 s
+				time.Sleep(100 * time.Millisecond)
+				synctest.Wait()
+				n.mu.Lock()
+				heard[n.sounds] = true
+				n.mu.Unlock()
+			}
+			if !heard[c.cause] {
+				t.Errorf("%s: %v, want %q", c.command, heard, c.cause)
+			}
+			for cause := range heard {
+				if strings.Contains(cause, "no sound card") {
+					t.Errorf("%s: %q", c.command, cause)
+				}
+			}
+		}
+	})
+}
+
 // TestSoundOfACard: which sound card belongs to a capture card isn't guessed;
 // those that there are are named.
 func TestSoundOfACard(t *testing.T) {
 	d := &stick{hw: Hardware{USB: usb.Root{Sys: t.TempDir()}}}
 	card := v4l2.Device{Node: "/dev/video0"}
 	const must = "sending silence: the device isn't on USB, so its sound must be named, as --source=v4l2:auto,hw:0,0; "
-	if got := d.soundless(card).Error(); got != must+"there is no sound card" {
-		t.Error(got)
+	if _, err := d.soundless(card); err.Error() != must+"there is no sound card" {
+		t.Error(err)
 	}
 	if err := os.MkdirAll(filepath.Join(d.hw.USB.Sys, "class/sound/pcmC2D0c"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if got := d.soundless(card).Error(); got != must+"there is hw:2,0" {
-		t.Error(got)
+	if _, err := d.soundless(card); err.Error() != must+"there is hw:2,0" {
+		t.Error(err)
 	}
 }
 
