@@ -97,13 +97,15 @@ func (r *rollout) update(ctx, gentle context.Context, i int) {
 	r.await(ctx, i, before)
 }
 
-// start begins the trial. An answer that is lost is no refusal: the box may
-// have restarted already, so its state tells.
+// start begins the trial. An answer that is lost, or that an interruption
+// didn't wait for, is no refusal: the box may have restarted already, so its
+// state tells.
 func (r *rollout) start(ctx context.Context, i int) bool {
 	err := r.Targets[i].Box.Start(ctx, r.Force)
 	var no *box.Refused
+	refused := errors.As(err, &no) || errors.Is(err, box.ErrCredentials)
 	switch {
-	case err == nil || errors.Is(err, box.ErrAway):
+	case err == nil || errors.Is(err, box.ErrAway) || ctx.Err() != nil && !refused:
 		return true
 	case errors.As(err, &no) && no.Code == http.StatusConflict:
 		r.done(i, InUse, no.Why+"; it keeps the bundle")

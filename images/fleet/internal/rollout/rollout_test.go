@@ -306,6 +306,27 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestInterruptedAtItsStart ends the program while the canary is being told to
+// begin: the box has begun, and the table must not say that nobody touched it.
+func TestInterruptedAtItsStart(t *testing.T) {
+	f := newFleet(t, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	f.Fault(0, func(b *simbox.Faults) {
+		b.StartHeld = func(asked context.Context) {
+			cancel()
+			<-asked.Done() // the program has hung up
+		}
+	})
+	rows := f.plan.Run(ctx)
+	if rows[0].Result != OnTrial || !strings.HasPrefix(rows[0].Reason, "interrupted") || rows[1].Result != Untouched {
+		t.Errorf("%+v", rows)
+	}
+	if _, starts := f.Boxes[0].Touched(); starts != 1 {
+		t.Errorf("%d starts", starts)
+	}
+}
+
 // TestLeftOnTrial finds the canary on trial with this very bundle, as after an
 // interruption, and waits for its end.
 func TestLeftOnTrial(t *testing.T) {

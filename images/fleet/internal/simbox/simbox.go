@@ -1,13 +1,14 @@
 // Package simbox is a simulated box for tests: it speaks what boxd speaks at
 // /api/update and /api/status, checks bundles as boxd does, and goes away, goes
-// wrong and comes back when a test wants it to. Whether it speaks as boxd does
-// is seen by internal/e2e, which asks both the same.
+// wrong and comes back when a test wants it to. That it speaks as boxd does is
+// seen by internal/bundle/bundletest, which asks both the same.
 //
 // It has no goroutine and no timer of its own: what it is follows from what it
 // was asked and from the test's clock.
 package simbox
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/subtle"
 	"encoding/json"
@@ -38,6 +39,9 @@ type Faults struct {
 	DeadFor    time.Duration
 	StartLost  bool // the answer to start never comes
 	Hangs      bool // never comes back from its trial
+	// StartHeld is called when a trial has begun and before that is answered,
+	// with the request's context; nil: nothing is.
+	StartHeld func(context.Context)
 }
 
 // Box is a simulated box.
@@ -306,26 +310,38 @@ func (b *Box) take(c bundle.Chunk) error {
 
 // begin starts the trial.
 func (b *Box) begin(w http.ResponseWriter, r *http.Request) {
+	faults, begun := b.start(w, r)
+	if !begun {
+		return
+	}
+	if faults.StartHeld != nil {
+		faults.StartHeld(r.Context())
+	}
+	w.WriteHeader(http.StatusAccepted)
+	if faults.StartLost {
+		hangUp(w)
+	}
+}
+
+// start answers only what it refuses.
+func (b *Box) start(w http.ResponseWriter, r *http.Request) (f Faults, begun bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	force := "," + r.URL.Query().Get("force") + ","
 	switch {
 	case !b.whole():
 		refuse(w, http.StatusConflict, "%d bytes were received, the bundle isn't whole", b.got)
-		return
+		return f, false
 	case b.refused() != "" && !strings.Contains(force, ",busy,"):
 		refuse(w, http.StatusConflict, "%s", b.refused())
-		return
+		return f, false
 	case b.head.Build <= b.running.Build && !strings.Contains(force, ",older,"):
 		refuse(w, http.StatusPreconditionFailed, "the bundle is not newer than %s", b.running.Version)
-		return
+		return f, false
 	}
 	b.starts++
 	b.trial = b.Clock.Now()
-	w.WriteHeader(http.StatusAccepted)
-	if b.faults.StartLost {
-		hangUp(w)
-	}
+	return b.faults, true
 }
 
 func (b *Box) status() metrics.Status {
