@@ -11,14 +11,14 @@ import (
 	"github.com/openvideobox/videobox/internal/clock"
 )
 
-// How long a box is waited for, as a number of questions with a pause between
-// them. A trial takes 3 min at most, and a restart on either side of it.
+// How long a box is waited for. A trial takes 3 min at most, and a restart on
+// either side of it. A question may take 15 s more.
 const (
-	pause      = 2 * time.Second
-	trialTries = 300 // 10 min
-	awayTries  = 150 // 5 min without an answer
-	stillTries = 30  // 1 min in which a trial was to begin
-	sameTries  = 45  // uploads without a byte more: a box may be at one that broke off for 30 s
+	pause     = 2 * time.Second // between two questions
+	trialTime = 10 * time.Minute
+	awayTime  = 5 * time.Minute // without an answer
+	stillTime = time.Minute     // in which a trial was to begin
+	sameTries = 45              // uploads without a byte more: a box may be at one that broke off for 30 s
 )
 
 // look asks a box what it runs, and decides whether it gets the bundle. What it
@@ -162,7 +162,7 @@ func (r *rollout) put(ctx context.Context, i int, offset int64) error {
 
 // back waits until a box answers again.
 func (r *rollout) back(ctx context.Context, i int, cause error) (box.Update, error) {
-	for range awayTries {
+	for began := r.now(); r.now()-began < awayTime; {
 		if err := r.rest(ctx); err != nil {
 			return box.Update{}, err
 		}
@@ -175,39 +175,42 @@ func (r *rollout) back(ctx context.Context, i int, cause error) (box.Update, err
 	return box.Update{}, cause
 }
 
-func (r *rollout) rest(ctx context.Context) error {
-	return clock.Wait(ctx, r.Clock, r.Clock.Now()+int64(pause))
-}
+func (r *rollout) rest(ctx context.Context) error { return clock.Sleep(ctx, r.Clock, pause) }
+
+// now is for measuring how long something takes, also while the host's clock is
+// set.
+func (r *rollout) now() time.Duration { return time.Duration(clock.Elapsed(r.Clock)) }
 
 // await follows a trial to its end.
 func (r *rollout) await(ctx context.Context, i int, before box.Last) {
-	silent, still, began := 0, 0, r.Clock.Now()
-	for range trialTries {
+	began := r.now()
+	heard, stirred := began, began // when it answered last, and when it was no longer idle
+	for r.now()-began < trialTime {
 		if err := r.rest(ctx); err != nil {
 			r.done(i, OnTrial, "interrupted; `fleet status` says how it went")
 			return
 		}
-		r.set(i, func(w *Row) { w.Trying = time.Duration(r.Clock.Now() - began) })
+		r.set(i, func(w *Row) { w.Trying = r.now() - began })
 		u, err := r.Targets[i].Box.Update(ctx)
 		switch {
+		case err != nil && ctx.Err() != nil:
+			continue // to the interruption
 		case errors.Is(err, box.ErrAway):
-			if silent++; silent >= awayTries {
+			if stirred = r.now(); stirred-heard >= awayTime {
 				r.done(i, Failed, "has not come back from its trial: "+err.Error())
 				return
 			}
 			continue
-		case err != nil && ctx.Err() == nil:
+		case err != nil:
 			r.done(i, Failed, "on trial: "+err.Error())
 			return
-		}
-		silent = 0
-		if err == nil && r.ended(i, u, before) {
+		case r.ended(i, u, before):
 			return
 		}
-		if still++; u.State == box.Trial {
-			still = 0
+		if heard = r.now(); u.State == box.Trial {
+			stirred = heard
 		}
-		if still >= stillTries {
+		if heard-stirred >= stillTime {
 			r.done(i, Failed, "was told to begin its trial and didn't")
 			return
 		}

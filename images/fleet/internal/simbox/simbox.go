@@ -34,11 +34,14 @@ const (
 
 // Faults are what a test has a box do.
 type Faults struct {
-	TrialFails string // the reason; the box then comes back with the old version
-	DieAt      int64  // bytes of an upload after which it goes away, once
-	DeadFor    time.Duration
-	StartLost  bool // the answer to start never comes
-	Hangs      bool // never comes back from its trial
+	TrialFails   string // the reason; the box then comes back with the old version
+	DieAt        int64  // bytes of an upload after which it goes away, once
+	DeadFor      time.Duration
+	StartLost    bool   // the answer to start never comes
+	StartIgnored bool   // start is answered, and nothing begins
+	Hangs        bool   // never comes back from its trial
+	Endless      bool   // its trial has no end
+	Asked        func() // is called at each request, also while it is away; nil: nothing is
 	// StartHeld is called when a trial has begun and before that is answered,
 	// with the request's context; nil: nothing is.
 	StartHeld func(context.Context)
@@ -103,7 +106,7 @@ func (b *Box) Running() box.Running {
 
 // pass brings the box up to the clock.
 func (b *Box) pass() {
-	if b.trial == 0 || b.faults.Hangs || b.Clock.Now() < b.trial+int64(Restart+Judging) {
+	if b.trial == 0 || b.faults.Hangs || b.faults.Endless || b.Clock.Now() < b.trial+int64(Restart+Judging) {
 		return
 	}
 	b.last = box.Last{From: b.running.Version, To: b.head.Version, Result: box.Committed, OutageMS: 8100, At: time.Unix(0, b.Clock.Now()).UTC()}
@@ -130,6 +133,12 @@ func (b *Box) away() bool {
 
 // ServeHTTP is the box's page.
 func (b *Box) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b.mu.Lock()
+	asked := b.faults.Asked
+	b.mu.Unlock()
+	if asked != nil {
+		asked()
+	}
 	b.mu.Lock()
 	b.pass()
 	away := b.away()
@@ -340,7 +349,9 @@ func (b *Box) start(w http.ResponseWriter, r *http.Request) (f Faults, begun boo
 		return f, false
 	}
 	b.starts++
-	b.trial = b.Clock.Now()
+	if !b.faults.StartIgnored {
+		b.trial = b.Clock.Now()
+	}
 	return b.faults, true
 }
 
