@@ -80,16 +80,19 @@ func (r *rollout) update(ctx, gentle context.Context, i int) {
 	}
 	before := u.Last
 	if u.State != box.Trial {
-		if err := r.send(gentle, i, u); err != nil {
+		u, err := r.send(gentle, i, u)
+		if err == nil {
+			err = gentle.Err()
+		}
+		switch {
+		case r.row(i).Result != "":
+			return
+		case err != nil && u.State != box.Trial:
 			r.problem(gentle, i, err)
 			return
 		}
-		if gentle.Err() != nil {
-			r.problem(gentle, i, gentle.Err())
-			return
-		}
 		// From here on the box may have begun, whatever comes back.
-		if !r.start(ctx, i) {
+		if u.State != box.Trial && !r.start(ctx, i, before) {
 			return
 		}
 	}
@@ -99,37 +102,71 @@ func (r *rollout) update(ctx, gentle context.Context, i int) {
 
 // start begins the trial. An answer that is lost, or that an interruption
 // didn't wait for, is no refusal: the box may have restarted already, so its
-// state tells.
-func (r *rollout) start(ctx context.Context, i int) bool {
-	err := r.Targets[i].Box.Start(ctx, r.Force)
-	var no *box.Refused
-	refused := errors.As(err, &no) || errors.Is(err, box.ErrCredentials)
-	switch {
-	case err == nil || errors.Is(err, box.ErrAway) || ctx.Err() != nil && !refused:
-		return true
-	case errors.As(err, &no) && no.Code == http.StatusConflict:
-		r.done(i, InUse, no.Why+"; it keeps the bundle")
-	default:
-		r.problem(ctx, i, err)
+// state tells. One that is refused may have been begun by somebody else.
+func (r *rollout) start(ctx context.Context, i int, before box.Last) bool {
+	for began := r.now(); ; {
+		err := r.Targets[i].Box.Start(ctx, r.Force)
+		var no *box.Refused
+		refused := errors.As(err, &no) || errors.Is(err, box.ErrCredentials)
+		if err == nil || errors.Is(err, box.ErrAway) || ctx.Err() != nil && !refused {
+			return true
+		}
+		u, lookErr := r.Targets[i].Box.Update(ctx)
+		trial, over := false, false
+		if lookErr == nil {
+			trial, over = r.elsewhere(i, u, before)
+		}
+		switch {
+		case trial || over:
+			return trial
+		case no == nil || no.Code != http.StatusConflict || ctx.Err() != nil:
+			r.problem(ctx, i, err)
+			return false
+		case lookErr == nil && (!r.ours(u) || u.Refused != "") || r.now()-began >= stillTime:
+			r.done(i, InUse, no.Why+"; it keeps the bundle")
+			return false
+		}
+		_ = r.rest(ctx) // somebody else is at it; an interruption is seen above
 	}
-	return false
+}
+
+// elsewhere looks whether somebody else has begun the same update: its trial may
+// go on, or it is over, which ends the row.
+func (r *rollout) elsewhere(i int, u box.Update, before box.Last) (trial, over bool) {
+	ended := u.Last.Result != "" && !u.Last.Same(before)
+	switch {
+	case u.State == box.Trial && r.ours(u):
+		return true, false
+	case u.Running.Build == r.Bundle.Build && !ended: // a trial's first seconds, in which it doesn't say so
+		return true, false
+	case u.State == box.Failed && ended && u.Last.To == r.Bundle.Version:
+		return false, r.ended(i, u, before)
+	}
+	result, why := r.judge(u)
+	if result == "" || result == InUse && u.State != box.Trial { // the start is refused if it still is
+		return false, false
+	}
+	r.set(i, func(w *Row) { w.To = u.Running.Version })
+	r.done(i, result, why)
+	return false, true
 }
 
 // send gives the box what it lacks of the bundle, again and again as long as
-// that brings it further.
-func (r *rollout) send(ctx context.Context, i int, u box.Update) error {
+// that brings it further, or until somebody else has done it. It gives what is
+// known of the box then.
+func (r *rollout) send(ctx context.Context, i int, u box.Update) (box.Update, error) {
 	b := r.Targets[i].Box
-	same := 0
+	same, before := 0, u.Last
 	for have := int64(-1); ; {
 		if !r.ours(u) && u.Incoming.Received > 0 {
 			if err := b.Drop(ctx); err != nil {
-				return err
+				return u, err
 			}
 			u.Incoming = box.Incoming{}
 		}
 		if u.State == box.Ready && r.ours(u) {
 			r.set(i, func(w *Row) { w.Sent = w.Size })
-			return nil
+			return u, nil
 		}
 		if same++; u.Incoming.Received > have {
 			have, same = u.Incoming.Received, 0
@@ -137,15 +174,22 @@ func (r *rollout) send(ctx context.Context, i int, u box.Update) error {
 		err := r.put(ctx, i, u.Incoming.Received)
 		if err == nil {
 			r.set(i, func(w *Row) { w.Sent = w.Size })
-			return nil
+			return u, nil
 		}
 		var no *box.Refused
 		offset := errors.As(err, &no) && no.Code == http.StatusConflict // asked again, it says which
 		if !offset && !errors.Is(err, box.ErrAway) || same >= sameTries {
-			return err
+			return u, err
 		}
 		if u, err = r.back(ctx, i, err); err != nil {
-			return err
+			return u, err
+		}
+		trial, over := r.elsewhere(i, u, before)
+		if trial {
+			u.State = box.Trial
+		}
+		if trial || over {
+			return u, nil
 		}
 	}
 }

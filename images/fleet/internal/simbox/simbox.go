@@ -37,11 +37,12 @@ type Faults struct {
 	TrialFails   string // the reason; the box then comes back with the old version
 	DieAt        int64  // bytes of an upload after which it goes away, once
 	DeadFor      time.Duration
-	StartLost    bool   // the answer to start never comes
-	StartIgnored bool   // start is answered, and nothing begins
-	Hangs        bool   // never comes back from its trial
-	Endless      bool   // its trial has no end
-	Asked        func() // is called at each request, also while it is away; nil: nothing is
+	StartLost    bool          // the answer to start never comes
+	StartIgnored bool          // start is answered, and nothing begins
+	Hangs        bool          // never comes back from its trial
+	Endless      bool          // its trial has no end
+	Preparing    time.Duration // from start to its restart
+	Asked        func()        // is called at each request, also while it is away; nil: nothing is
 	// StartHeld is called when a trial has begun and before that is answered,
 	// with the request's context; nil: nothing is.
 	StartHeld func(context.Context)
@@ -54,6 +55,7 @@ type Box struct {
 	Clock          clock.Clock
 	Key            ed25519.PublicKey // of updates
 
+	upload  sync.Mutex // one request that changes something at a time
 	mu      sync.Mutex
 	faults  Faults
 	running box.Running
@@ -61,7 +63,7 @@ type Box struct {
 	talk    string
 	head    *bundle.Header
 	got     int64 // bytes of the bundle, whole chunks
-	trial   int64 // when it began, ns; 0: there is none
+	trial   int64 // when it begins, ns; 0: there is none
 	last    box.Last
 	dead    int64 // until when it is away
 	starts  int
@@ -125,10 +127,13 @@ func (b *Box) forget() {
 
 func (b *Box) whole() bool { return b.head != nil && b.got == b.head.Size() }
 
+// trying says whether the trial has begun.
+func (b *Box) trying() bool { return b.trial > 0 && b.Clock.Now() >= b.trial }
+
 // away says whether nobody answers just now.
 func (b *Box) away() bool {
 	now := b.Clock.Now()
-	return now < b.dead || b.trial > 0 && (b.faults.Hangs || now < b.trial+int64(Restart))
+	return now < b.dead || b.trying() && (b.faults.Hangs || now < b.trial+int64(Restart))
 }
 
 // ServeHTTP is the box's page.
@@ -165,18 +170,35 @@ func (b *Box) behindCredentials(w http.ResponseWriter, r *http.Request) {
 	case "GET /api/update":
 		_ = json.NewEncoder(w).Encode(b.update())
 	case "PUT /api/update":
-		b.put(w, r)
+		b.alone(w, r, b.put)
 	case "POST /api/update/start":
-		b.begin(w, r)
+		b.alone(w, r, b.begin)
 	case "DELETE /api/update":
-		b.mu.Lock()
-		b.forget()
-		b.mu.Unlock()
+		b.alone(w, r, b.drop)
 	case "PUT /api/busy":
 		b.mark(w, r)
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// alone keeps two who change something from each other.
+func (b *Box) alone(w http.ResponseWriter, r *http.Request, do http.HandlerFunc) {
+	b.mu.Lock()
+	trial := b.trial
+	b.mu.Unlock()
+	if trial != 0 || !b.upload.TryLock() {
+		refuse(w, http.StatusConflict, "another request is being worked on, or a trial goes on")
+		return
+	}
+	defer b.upload.Unlock()
+	do(w, r)
+}
+
+func (b *Box) drop(http.ResponseWriter, *http.Request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forget()
 }
 
 // mark takes the room's mark.
@@ -216,7 +238,7 @@ func (b *Box) update() (u box.Update) {
 		u.Incoming = box.Incoming{Version: b.head.Version, Build: b.head.Build, Received: b.got, Size: b.head.Size()}
 	}
 	switch {
-	case b.trial != 0:
+	case b.trying():
 		u.State, u.Running.Version, u.Running.Build = box.Trial, b.head.Version, b.head.Build
 	case b.whole():
 		u.State = box.Ready
@@ -241,14 +263,11 @@ func (b *Box) put(w http.ResponseWriter, r *http.Request) {
 	offset, err := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
 	b.mu.Lock()
 	b.puts++
-	have, trial := b.got, b.trial
+	have := b.got
 	b.mu.Unlock()
 	switch {
 	case err != nil:
 		refuse(w, http.StatusBadRequest, "offset %q is no number", r.URL.Query().Get("offset"))
-		return
-	case trial != 0:
-		refuse(w, http.StatusConflict, "an update is on trial")
 		return
 	case offset != 0 && offset != have:
 		refuse(w, http.StatusConflict, "offset %d; %d bytes were received", offset, have)
@@ -350,7 +369,7 @@ func (b *Box) start(w http.ResponseWriter, r *http.Request) (f Faults, begun boo
 	}
 	b.starts++
 	if !b.faults.StartIgnored {
-		b.trial = b.Clock.Now()
+		b.trial = b.Clock.Now() + int64(b.faults.Preparing)
 	}
 	return b.faults, true
 }
