@@ -211,10 +211,11 @@ func (r *rollout) back(ctx context.Context, i int, cause error) (box.Update, err
 			return box.Update{}, err
 		}
 		u, err := r.Targets[i].Box.Update(ctx)
-		if !errors.Is(err, box.ErrAway) {
+		if !unheard(err) {
 			return u, err
 		}
 		r.phase(i, Away)
+		cause = err
 	}
 	return box.Update{}, cause
 }
@@ -224,6 +225,13 @@ func (r *rollout) rest(ctx context.Context) error { return clock.Sleep(ctx, r.Cl
 // now is for measuring how long something takes, also while the host's clock is
 // set.
 func (r *rollout) now() time.Duration { return time.Duration(clock.Elapsed(r.Clock)) }
+
+// unheard says whether a box didn't answer, or did so before it could read what
+// it is told to: without credentials it opens for nobody.
+func unheard(err error) bool {
+	var no *box.Refused
+	return errors.Is(err, box.ErrAway) || errors.Is(err, box.ErrCredentials) || errors.As(err, &no) && no.Code == http.StatusForbidden
+}
 
 // await follows a trial to its end.
 func (r *rollout) await(ctx context.Context, i int, before box.Last) {
@@ -239,7 +247,7 @@ func (r *rollout) await(ctx context.Context, i int, before box.Last) {
 		switch {
 		case err != nil && ctx.Err() != nil:
 			continue // to the interruption
-		case errors.Is(err, box.ErrAway):
+		case unheard(err):
 			if stirred = r.now(); stirred-heard >= awayTime {
 				r.done(i, Failed, "has not come back from its trial: "+err.Error())
 				return
@@ -251,7 +259,7 @@ func (r *rollout) await(ctx context.Context, i int, before box.Last) {
 		case r.ended(i, u, before):
 			return
 		}
-		if heard = r.now(); u.State == box.Trial {
+		if heard = r.now(); u.State == box.Trial || u.State == box.Idle { // idle: it has forgotten, or doesn't know yet
 			stirred = heard
 		}
 		if heard-stirred >= stillTime {
@@ -262,9 +270,10 @@ func (r *rollout) await(ctx context.Context, i int, before box.Last) {
 	r.done(i, Failed, "its trial has no end")
 }
 
-// ended closes the row once the box says how its trial went.
+// ended closes the row once the box says how its trial went. One that starts
+// answers before it can read that.
 func (r *rollout) ended(i int, u box.Update, before box.Last) bool {
-	if u.State == box.Trial || u.Last.Same(before) {
+	if u.State == box.Trial || u.Last.Result == "" || u.Last.Same(before) {
 		return false
 	}
 	r.set(i, func(w *Row) {

@@ -8,7 +8,6 @@
 package simbox
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/subtle"
 	"encoding/json"
@@ -32,22 +31,6 @@ const (
 	Judging = 10 * time.Second // before it commits
 )
 
-// Faults are what a test has a box do.
-type Faults struct {
-	TrialFails   string // the reason; the box then comes back with the old version
-	DieAt        int64  // bytes of an upload after which it goes away, once
-	DeadFor      time.Duration
-	StartLost    bool          // the answer to start never comes
-	StartIgnored bool          // start is answered, and nothing begins
-	Hangs        bool          // never comes back from its trial
-	Endless      bool          // its trial has no end
-	Preparing    time.Duration // from start to its restart
-	Asked        func()        // is called at each request, also while it is away; nil: nothing is
-	// StartHeld is called when a trial has begun and before that is answered,
-	// with the request's context; nil: nothing is.
-	StartHeld func(context.Context)
-}
-
 // Box is a simulated box.
 type Box struct {
 	User, Password string
@@ -68,42 +51,6 @@ type Box struct {
 	dead    int64 // until when it is away
 	starts  int
 	puts    int
-}
-
-// Set changes the box as a test wants.
-func (b *Box) Set(change func(*Faults, *box.Running)) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	change(&b.faults, &b.running)
-}
-
-// SetBusy marks the box as busy; "" as free.
-func (b *Box) SetBusy(reason string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.busy = reason
-}
-
-// SetTalk has a talk begin in the box's room; "" ends it.
-func (b *Box) SetTalk(talk string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.talk = talk
-}
-
-// Touched says how many uploads and starts there were.
-func (b *Box) Touched() (puts, starts int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.puts, b.starts
-}
-
-// Running is what it runs.
-func (b *Box) Running() box.Running {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.pass()
-	return b.running
 }
 
 // pass brings the box up to the clock.
@@ -136,6 +83,11 @@ func (b *Box) away() bool {
 	return now < b.dead || b.trying() && (b.faults.Hangs || now < b.trial+int64(Restart))
 }
 
+// early says whether it answers without its data partition.
+func (b *Box) early() bool {
+	return b.faults.Early > 0 && b.trying() && b.Clock.Now() < b.trial+int64(Restart+b.faults.Early)
+}
+
 // ServeHTTP is the box's page.
 func (b *Box) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
@@ -146,10 +98,16 @@ func (b *Box) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	b.mu.Lock()
 	b.pass()
-	away := b.away()
+	away, code := b.away(), 0
+	if b.early() {
+		code = b.faults.EarlyCode
+	}
 	b.mu.Unlock()
-	if away {
+	switch {
+	case away:
 		hangUp(w)
+	case code != 0:
+		refuse(w, code, "no credentials are set")
 		return
 	}
 	if r.URL.Path == "/api/status" {
@@ -240,6 +198,9 @@ func (b *Box) update() (u box.Update) {
 	switch {
 	case b.trying():
 		u.State, u.Running.Version, u.Running.Build = box.Trial, b.head.Version, b.head.Build
+		if b.early() {
+			u.State, u.Last, u.Incoming = box.Idle, box.Last{}, box.Incoming{}
+		}
 	case b.whole():
 		u.State = box.Ready
 	case b.got > 0:
