@@ -108,6 +108,7 @@ func TestUpdateCommand(t *testing.T) {
 	config, vbox := conference(t, f, secretsWith(t, "secret"))
 	f.Boxes[3].SetTalk("Opening, until 10:30")
 	f.Boxes[19].Set(func(_ *simbox.Faults, r *box.Running) { r.Board = "videobox-pc" })
+	f.Fault(4, func(b *simbox.Faults) { b.Note = "the schedule is not known:\x1b[2J no route" })
 	c := updateCmd{Config: config, Bundle: vbox, Parallel: 5}
 	text, err := runUpdate(t, f, c)
 	if err == nil || err.Error() != "1 of 20 boxes doesn't have it yet; run this again for it" {
@@ -115,7 +116,8 @@ func TestUpdateCommand(t *testing.T) {
 	}
 	_, tail, _ := strings.Cut(text, "\n\nBOX")
 	golden(t, "update.txt", "BOX"+tail)
-	for _, line := range []string{"box1: sending   0 % of 3 MB (canary)\n", "box1: on trial (canary)\n", "box1: updated, 1.2 → 1.3, stream away for 8.1 s (canary)\n", "box4: in use: a talk in its room: Opening, until 10:30\n"} {
+	for _, line := range []string{"box1: sending   0 % of 3 MB (canary)\n", "box1: on trial (canary)\n", "box1: updated, 1.2 → 1.3, stream away for 8.1 s (canary)\n", "box4: in use: a talk in its room: Opening, until 10:30\n",
+		"box5: waiting; the schedule is not known:[2J no route\n", "box5: on trial\n"} {
 		if strings.Count(text, line) != 1 {
 			t.Errorf("not one line %q in:\n%s", line, text)
 		}
@@ -226,6 +228,7 @@ func TestTerminal(t *testing.T) {
 	t.Cleanup(f.Close)
 	config, vbox := conference(t, f, secretsWith(t, "secret"))
 	var out bytes.Buffer
+	f.Fault(1, func(b *simbox.Faults) { b.Note = "the schedule is not known" })
 	s := &show{out: &out, terminal: true, width: 40, now: func() time.Time { return time.Unix(0, f.Held.Now()) }}
 	f.During(t.Context(), func(ctx context.Context) {
 		if err := (updateCmd{Config: config, Bundle: vbox, Parallel: 1}).run(ctx, s, f.Held, nobody); err != nil {
@@ -233,7 +236,7 @@ func TestTerminal(t *testing.T) {
 		}
 	})
 	screen := strings.Join(render(out.String()), "\n")
-	want := []string{"box1: updated, 1.2 → 1.3, stream away for 8.1 s (canary)", "box2: updated, 1.2 → 1.3, stream away for 8.1 s", "box3: updated", "BOX "}
+	want := []string{"box2: waiting; the schedule is not known", "box1: updated, 1.2 → 1.3, stream away for 8.1 s (canary)", "box2: updated, 1.2 → 1.3, stream away for 8.1 s", "box3: updated", "BOX "}
 	at := 0
 	for _, w := range want {
 		i := strings.Index(screen[at:], w)

@@ -41,7 +41,7 @@ func (s *show) changed(r rollout.Row) {
 		if step(before, r) {
 			fmt.Fprintln(s.out, line(r))
 		}
-	case r.Result != "" && r.Result != rollout.Untouched:
+	case r.Result != "" && r.Result != rollout.Untouched || noted(before, r):
 		s.draw(line(r))
 	case before.Phase != r.Phase || s.now().Sub(s.drawn) >= redraw:
 		s.draw("")
@@ -49,15 +49,23 @@ func (s *show) changed(r rollout.Row) {
 }
 
 // step says whether a change is worth a line in a log: another phase, a further
-// quarter of the bundle, the end.
+// quarter of the bundle, the end, and before all that what the box doesn't know.
 func step(before, r rollout.Row) bool {
 	switch {
+	case noted(before, r):
+		return true
 	case r.Result == rollout.Untouched || r.Phase == rollout.Looking || r.Phase == rollout.Waiting:
 		return false // the table at the end says it
 	case r.Phase != before.Phase || r.Result != before.Result:
 		return true
 	}
 	return r.Size > 0 && 4*r.Sent/r.Size != 4*before.Sent/r.Size && r.Sent < r.Size
+}
+
+// noted says whether a box that is to get the bundle has said what it doesn't
+// know. It is told at once: later, it may have been in a talk.
+func noted(before, r rollout.Row) bool {
+	return r.Phase == rollout.Waiting && r.Note != "" && r.Note != before.Note
 }
 
 // line is a box as a line.
@@ -79,6 +87,8 @@ func line(r rollout.Row) string {
 		text += fmt.Sprintf("%s %3d %% of %.0f MB", r.Phase, 100*r.Sent/r.Size, float64(r.Size)/1e6)
 	case r.Phase == rollout.Trying && r.Trying > 0:
 		text += fmt.Sprintf("%s for %.0f s", r.Phase, r.Trying.Seconds())
+	case r.Phase == rollout.Waiting && r.Note != "":
+		text += string(r.Phase) + "; " + r.Note
 	default:
 		text += string(r.Phase)
 	}

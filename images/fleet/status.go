@@ -27,7 +27,7 @@ type statusCmd struct {
 
 // Help says what the columns are.
 func (statusCmd) Help() string {
-	return `Each box is asked once. What it last found out more than 10 s ago is marked with its age; one that doesn't answer is shown with the reason. CLOCK is how far the time servers say that its clock is off. UPDATE needs the boxes' password. Boxes that answer DNS-SD in this network but aren't in the event file come last.
+	return `Each box is asked once. What it last found out more than 10 s ago is marked with its age; one that doesn't answer is shown with the reason. CLOCK is how far the time servers say that its clock is off. UPDATE needs the boxes' password, and ends with what a box can't find out, such as whether there is a talk now; fleet update says why. Boxes that answer DNS-SD in this network but aren't in the event file come last.
 
 Exit code: 0 when every box of the event answers and is well, else 1.`
 }
@@ -191,7 +191,17 @@ func (s seen) updateState() string {
 	if u.Busy.Reason != "" {
 		text += "; busy: " + u.Busy.Reason
 	}
+	if u.Note != "" {
+		text += "; " + brief(u.Note)
+	}
 	return printable(text)
+}
+
+// brief is a sentence's beginning: in a column there is no room for why.
+func brief(s string) string {
+	s, _, _ = strings.Cut(s, ": ")
+	s, _, _ = strings.Cut(s, ", ")
+	return s
 }
 
 // span is a time in one or two units.

@@ -48,13 +48,16 @@ func TestStatusTable(t *testing.T) {
 			s.update.State, s.update.Incoming = box.Receiving, box.Incoming{Version: "1.3", Received: 25, Size: 100}
 			s.update.Busy.Reason = "rehearsal"
 		}),
+		of("no-clock", func(s *seen) {
+			s.update.Note = "the clock is not right yet, so nobody knows whether there is a talk"
+		}),
 		of("other-name", func(s *seen) { s.status.Name = "videobox-000007" }),
 		of("locked", func(s *seen) { s.updateErr, s.detail, s.status.Health = box.ErrCredentials, boxDetail{}, nil }),
 		of("away", func(s *seen) { s.err = box.ErrAway }),
 	}
 	found := []dnssd.Found{{Name: "spare\x1b[31m", Addr: netip.MustParseAddrPort("192.0.2.9:80"), Text: map[string]string{"mac": "52:54:00:00:00:09", "version": "1.1"}}}
 	var out bytes.Buffer
-	if err := printStatus(&out, all, found); err == nil || err.Error() != "of 6 boxes 1 don't answer and 1 are not well" {
+	if err := printStatus(&out, all, found); err == nil || err.Error() != "of 7 boxes 1 don't answer and 1 are not well" {
 		t.Errorf("error %v", err)
 	}
 	golden(t, "status.txt", out.String())

@@ -32,7 +32,7 @@ type updateCmd struct {
 
 // Help says what goes on, and what to do then.
 func (updateCmd) Help() string {
-	return `All boxes are looked at first: one in use (busy, or in a talk), with the version already or with a newer one, of another board or without an answer is left out. The canary gets the bundle, restarts into it and must commit it, which takes about two minutes; then the others follow. The first failure ends it: boxes on trial come to their end, nobody else begins.
+	return `All boxes are looked at first: one in use (busy, or in a talk), with the version already or with a newer one, of another board or without an answer is left out. A box that can't find out whether there is a talk gets it, and that is said. The canary gets the bundle, restarts into it and must commit it, which takes about two minutes; then the others follow. The first failure ends it: boxes on trial come to their end, nobody else begins.
 
 A box that fails goes back to its old version by itself. What a box has received it keeps, so that running the same again goes on where it was. Ctrl-C ends it too: boxes on trial commit or go back by themselves.
 
@@ -141,7 +141,7 @@ func report(out io.Writer, rows []rollout.Row) error {
 		if r.Canary {
 			result += " (canary)"
 		}
-		cells = append(cells, []string{r.Box, or(r.Room, "–"), or(printable(r.From), "?"), or(printable(r.To), "?"), result, outage, printable(r.Reason)})
+		cells = append(cells, []string{r.Box, or(r.Room, "–"), or(printable(r.From), "?"), or(printable(r.To), "?"), result, outage, printable(because(r))})
 		count[r.Result]++
 	}
 	fmt.Fprintln(out)
@@ -149,6 +149,14 @@ func report(out io.Writer, rows []rollout.Row) error {
 	text := tally(count)
 	fmt.Fprintf(out, "\n%s\n", text)
 	return verdict(count, len(rows))
+}
+
+// because is a row's reason, and what its box didn't know when it began.
+func because(r rollout.Row) string {
+	if r.Reason != "" && r.Note != "" {
+		return r.Reason + "; " + r.Note
+	}
+	return r.Reason + r.Note
 }
 
 // order is that in which results are counted.

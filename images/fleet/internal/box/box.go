@@ -80,6 +80,7 @@ type Update struct {
 	Busy     struct {
 		Reason string `json:"reason"`
 	} `json:"busy"`
+	Note string `json:"note"` // what the box couldn't find out, such as whether there is a talk; it keeps nobody from an update
 }
 
 // Errors that callers tell apart; the rest is *Refused.

@@ -36,8 +36,12 @@ func (r *rollout) look(ctx context.Context, i int) (u box.Update, wanted bool) {
 		r.problem(ctx, i, err)
 		return u, false
 	}
-	r.set(i, func(w *Row) { w.From, w.To, w.Phase = u.Running.Version, u.Running.Version, Waiting })
 	result, why := r.judge(u)
+	r.set(i, func(w *Row) {
+		if w.From, w.To, w.Phase, w.Note = u.Running.Version, u.Running.Version, Waiting, u.Note; result != "" {
+			w.Note = "" // it is left alone
+		}
+	})
 	if result != "" {
 		r.done(i, result, why)
 	}

@@ -85,6 +85,7 @@ type Row struct {
 	Result    Result
 	Outage    time.Duration // of the stream; -1 unknown
 	Reason    string
+	Note      string // what the box couldn't find out before it got the bundle, or ""
 	Canary    bool
 }
 

@@ -17,6 +17,7 @@ type Faults struct {
 	Hangs        bool          // never comes back from its trial
 	Endless      bool          // its trial has no end
 	Preparing    time.Duration // from start to its restart
+	Note         string        // what it says that it doesn't know
 	Asked        func()        // is called at each request, also while it is away; nil: nothing is
 	// Early is for how long, in its trial, it answers before its data partition
 	// is there: it knows of no update then. EarlyCode, if not 0, is that of a

@@ -188,7 +188,7 @@ func (b *Box) update() (u box.Update) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u = box.Update{State: box.Idle, Running: b.running, Last: b.last}
-	u.Busy.Reason, u.Refused = b.busy, b.refused()
+	u.Busy.Reason, u.Refused, u.Note = b.busy, b.refused(), b.faults.Note
 	if b.last.Result != "" {
 		u.State = b.last.Result
 	}
