@@ -130,11 +130,18 @@ func openBoot(path string) (b bootPart, err error) {
 }
 
 // notMounted refuses a card that this host has mounted: it would not see what
-// is written behind its back, and write over it.
+// is written behind its back, and write over it. The card may be named by a
+// link, such as those in /dev/disk/by-id.
 func notMounted(mounts, path string) error {
 	abs, err := filepath.Abs(path)
-	if err != nil || !strings.HasPrefix(abs, "/dev/") {
+	if err != nil {
 		return err
+	}
+	if to, err := filepath.EvalSymlinks(abs); err == nil { // what isn't there can't be opened either
+		abs = to
+	}
+	if !strings.HasPrefix(abs, "/dev/") {
+		return nil
 	}
 	data, err := os.ReadFile(mounts)
 	if err != nil {

@@ -119,11 +119,18 @@ func TestImageWithoutCredentials(t *testing.T) {
 
 func TestMountedCardsAreRefused(t *testing.T) {
 	mounts := filepath.Join(t.TempDir(), "mounts")
-	if err := os.WriteFile(mounts, []byte("/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 /media/boot vfat rw 0 0\n"), 0o600); err != nil {
+	if err := os.WriteFile(mounts, []byte("/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 /media/boot vfat rw 0 0\n/dev/null1 /media/null vfat rw 0 0\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := notMounted(mounts, "/dev/sdb"); err == nil || !strings.Contains(err.Error(), "/media/boot") {
 		t.Errorf("%v", err)
+	}
+	link := filepath.Join(t.TempDir(), "usb-Generic_Card-0:0") // as in /dev/disk/by-id
+	if err := os.Symlink("/dev/null", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := notMounted(mounts, link); err == nil || !strings.Contains(err.Error(), "/media/null") {
+		t.Errorf("by another name: %v", err)
 	}
 	for _, path := range []string{"/dev/sdc", "bin/videobox.img"} {
 		if err := notMounted(mounts, path); err != nil {
