@@ -21,7 +21,7 @@ import (
 
 type imageCmd struct {
 	Config string `required:"" placeholder:"FILE" help:"The event file."`
-	Image  string `arg:"" placeholder:"IMG|/dev/sdX" help:"An image that make image built, or a card that was flashed with one."`
+	Image  string `arg:"" placeholder:"IMG|/dev/sdX" help:"A card that make flash wrote, or an image that make image built."`
 }
 
 // Help says what is written where.
@@ -30,7 +30,11 @@ func (imageCmd) Help() string {
   videobox.yaml  user and bcrypt (never the password), event_key; lines with other keys stay
   videobox.key   the public key of updates, update_key of the secrets file
 
-Flash the image afterwards (dd, or any tool); every box then has the same. Boxes keep what they read there, also when an update overwrites the partition.`
+make flash builds afresh onto a card, which has neither: name the card afterwards, as root. Or name bin/videobox.img, and write that onto all cards with dd, before make image or make bundle makes it anew. Boxes keep what they read there, also when an update overwrites the partition.
+
+Examples:
+  fleet image --config event.yaml /dev/sdX
+  fleet image --config event.yaml bin/videobox.img`
 }
 
 // Files of the boot partition that boxd reads.

@@ -2,7 +2,7 @@
 //
 //	go run ./images/fleet update --config event.yaml --bundle bin/videobox.vbox
 //	go run ./images/fleet status --config event.yaml
-//	go run ./images/fleet image --config event.yaml bin/videobox.img
+//	go run ./images/fleet image --config event.yaml /dev/sdX
 //
 // A box is reached at the address that the event file gives it; a NAME.local
 // that the system can't resolve, at the one by which it answers DNS-SD.
@@ -24,8 +24,8 @@ type cli struct {
 
 const description = `Looks after all boxes of an event, which its event file lists, with the user and password of its secrets file.
 
-Before flashing:
-  fleet image --config event.yaml bin/videobox.img
+For each card, after make flash and as root:
+  fleet image --config event.yaml /dev/sdX
 At any time:
   fleet status --config event.yaml
   fleet update --config event.yaml --bundle bin/videobox.vbox`
