@@ -202,6 +202,15 @@ func TestMistakes(t *testing.T) {
 			data[len(data)-5] ^= 1
 			_ = os.WriteFile(c.Bundle, data, 0o600)
 		}, "damaged"},
+		"a byte too much": {good, func(c *updateCmd) {
+			size, _ := os.Stat(c.Bundle)
+			_ = os.Truncate(c.Bundle, size.Size()+1)
+		}, "more than the bundle's manifest"},
+		"damaged, and no update key": {user + ", password: secret}\n", func(c *updateCmd) {
+			data, _ := os.ReadFile(c.Bundle)
+			data[len(data)-5] ^= 1
+			_ = os.WriteFile(c.Bundle, data, 0o600)
+		}, "damaged"},
 		"a truncated bundle": {good, func(c *updateCmd) { _ = os.Truncate(c.Bundle, 1<<20) }, "too early"},
 	} {
 		t.Run(name, func(t *testing.T) {

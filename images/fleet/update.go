@@ -92,28 +92,9 @@ func openBundle(path string, e *event.Event) (b rollout.Bundle, closeFile func()
 	if err != nil {
 		return b, nil, fmt.Errorf("bundle: %w; make bundle makes one", err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-		}
-	}()
-	var h bundle.Header
-	if key := e.Secrets.UpdateKey; key != nil {
-		h, err = bundle.ReadHeader(f, key)
-	} else {
-		h, err = bundle.Unverified(f)
-	}
+	h, err := bundle.Check(f, e.Secrets.UpdateKey)
 	if err != nil {
-		return b, nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if _, err := h.Read(f, int64(len(h.Raw)), func(bundle.Chunk) error { return nil }); err != nil {
-		return b, nil, fmt.Errorf("%s: %w", path, err)
-	}
-	info, err := f.Stat()
-	if err == nil && info.Size() != h.Size() {
-		err = fmt.Errorf("%w: %d bytes instead of %d", bundle.ErrTooLong, info.Size(), h.Size())
-	}
-	if err != nil {
+		f.Close()
 		return b, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return rollout.Bundle{Version: h.Version, Build: h.Build, Board: h.Board, Data: f, Size: h.Size()}, func() { f.Close() }, nil

@@ -120,6 +120,12 @@ func TestBad(t *testing.T) {
 	if _, err := ReadHeader(bytes.NewReader(file), nil); err == nil {
 		t.Error("a box without a key takes a bundle")
 	}
+	if _, err := Check(bytes.NewReader(flip(head-3)), nil); err != nil {
+		t.Errorf("without a key the signature counts: %v", err)
+	}
+	if _, err := Check(bytes.NewReader(flip(head)), nil); !errors.Is(err, ErrChunk) {
+		t.Errorf("damaged, without a key: %v", err)
+	}
 }
 
 func signedBy(t *testing.T, key ed25519.PrivateKey) []byte {
