@@ -50,10 +50,16 @@ func described() string {
 	return " " + strings.TrimSpace(string(out))
 }
 
-func (v version) write(path string) error {
+// text is what both files hold.
+func (v version) text() ([]byte, error) {
 	data, err := json.Marshal(v)
+	return append(data, '\n'), err
+}
+
+func (v version) write(path string) error {
+	data, err := v.text()
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(data, '\n'), 0o644)
+	return os.WriteFile(path, data, 0o644)
 }

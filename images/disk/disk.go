@@ -2,8 +2,8 @@
 // (GPT, UEFI specification 2.10, 5.3), and the size of a root file system
 // (SquashFS 4.0).
 //
-// It needs no mount and so no root, and never writes. Tested on images made by
-// gokrazy/tools.
+// It needs no mount and so no root, and writes nothing but files of the boot
+// partition (Boot). Tested on images made by gokrazy/tools.
 package disk
 
 import (
