@@ -126,7 +126,7 @@ func (r *rollout) start(ctx context.Context, i int, before box.Last) bool {
 		case no == nil || no.Code != http.StatusConflict || ctx.Err() != nil:
 			r.problem(ctx, i, err)
 			return false
-		case lookErr == nil && (!r.ours(u) || u.Refused != "") || r.now()-began >= stillTime:
+		case lookErr == nil && (!r.ours(u) || u.Refused != "" && !r.forced("busy")) || r.now()-began >= stillTime:
 			r.done(i, InUse, no.Why+"; it keeps the bundle")
 			return false
 		}
