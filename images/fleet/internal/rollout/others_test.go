@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,26 +66,36 @@ func TestSomebodyElse(t *testing.T) {
 	}
 }
 
-// TestTwoAtOnce updates the same boxes twice at the same time.
-func TestTwoAtOnce(t *testing.T) {
-	f := newFleet(t, 8)
-	f.plan.Changed = nil
-	var rows [2][]Row
-	f.During(t.Context(), func(ctx context.Context) {
-		var wg sync.WaitGroup
-		for i := range rows {
-			wg.Go(func() { rows[i] = f.plan.Run(ctx) })
+// TestSentAgain has another admin, who looked when nothing was there, begin to
+// send the same bundle when this one is about to start it.
+func TestSentAgain(t *testing.T) {
+	f := newFleet(t, 1)
+	other, b := f.plan.Targets[0].Box, f.plan.Bundle
+	const part = 3 << 19
+	var had int64
+	var asked atomic.Int32
+	f.Fault(0, func(faults *simbox.Faults) {
+		faults.Asked = func() {
+			from, to := int64(0), int64(part)
+			switch asked.Add(1) {
+			case 4: // two looks, the upload; now the start
+			case 7: // the other's, a look; the second start
+				u, err := other.Update(t.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				had = u.Incoming.Received
+				from, to = had, b.Size
+			default:
+				return
+			}
+			if err := other.Put(t.Context(), io.NewSectionReader(b.Data, from, to-from), from, to-from); err != nil {
+				t.Error(err)
+			}
 		}
-		wg.Wait()
 	})
-	for _, list := range rows {
-		if n := f.plan.tally(list); n[Updated]+n[Already] != len(f.Boxes) {
-			t.Errorf("%v: %+v", n, list)
-		}
-	}
-	for _, b := range f.Boxes {
-		if _, starts := b.Touched(); starts != 1 {
-			t.Errorf("%s was started %d times", b.Name, starts)
-		}
+	rows := f.run(t)
+	if _, starts := f.Boxes[0].Touched(); rows[0].Result != Updated || starts != 1 || had == 0 || had >= part {
+		t.Errorf("%+v after %d starts; the other one had sent %d bytes", rows[0], starts, had)
 	}
 }
