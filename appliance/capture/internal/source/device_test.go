@@ -79,6 +79,14 @@ func (n *noted) take() string {
 	return all
 }
 
+// last is what was told last: the width of a picture, the causes of the picture's
+// and of the sound's state.
+func (n *noted) last() (width int, cause, sounds string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.width, n.cause, n.sounds
+}
+
 func clocks() (utc, monotonic int64) {
 	t := time.Now().UnixNano()
 	return t, t - 1e18/2
@@ -145,12 +153,13 @@ func TestWhatIsSaidAboutTheInput(t *testing.T) {
 				got, _, _ = strings.Cut(got, "|")
 				got += "| "
 			}
-			if strings.TrimPrefix(got, "streaming, ") != strings.TrimPrefix(c.want, "streaming, ") || !strings.Contains(n.cause, c.cause) {
-				t.Errorf("%s: %q, want %q (%s)", c.command, got, c.want, n.cause)
+			_, cause, _ := n.last()
+			if strings.TrimPrefix(got, "streaming, ") != strings.TrimPrefix(c.want, "streaming, ") || !strings.Contains(cause, c.cause) {
+				t.Errorf("%s: %q, want %q (%s)", c.command, got, c.want, cause)
 			}
 		}
-		if n.width != 640 && n.width != 320 { // shape is 64x36
-			t.Errorf("%d wide", n.width)
+		if width, _, _ := n.last(); width != 640 && width != 320 { // shape is 64x36
+			t.Errorf("%d wide", width)
 		}
 	})
 }
@@ -165,8 +174,9 @@ func TestNoSignalFromTheStart(t *testing.T) {
 		n.take()
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if got := n.take(); got != "no signal | " || n.cause != "there is no signal on the HDMI input" {
-			t.Errorf("%q, %q", got, n.cause)
+		_, cause, _ := n.last()
+		if got := n.take(); got != "no signal | " || cause != "there is no signal on the HDMI input" {
+			t.Errorf("%q, %q", got, cause)
 		}
 	})
 }
@@ -194,9 +204,11 @@ func TestSoundDevices(t *testing.T) {
 		on(t, spec, drivertest.Config{NoCard: spec == "v4l2:auto"}, func(s *drivertest.Stick, n *noted) {
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
-			got := ""
-			if len(n.sound) > 0 {
-				got = fmt.Sprint(n.sound[len(n.sound)-1], ": ", n.sounds)
+			_, _, cause := n.last()
+			_, got, _ := strings.Cut(n.take(), " | ")
+			if got != "" {
+				got = got[strings.LastIndex(got, ", ")+1:] // the last
+				got = fmt.Sprint(strings.TrimSpace(got), ": ", cause)
 			}
 			if got != want {
 				t.Errorf("%s: %q, want %q", spec, got, want)
@@ -225,9 +237,8 @@ func TestWhySoundIsAway(t *testing.T) {
 			for range 40 { // 4 s
 				time.Sleep(100 * time.Millisecond)
 				synctest.Wait()
-				n.mu.Lock()
-				heard[n.sounds] = true
-				n.mu.Unlock()
+				_, _, cause := n.last()
+				heard[cause] = true
 			}
 			if !heard[c.cause] {
 				t.Errorf("%s: %v, want %q", c.command, heard, c.cause)
