@@ -59,7 +59,7 @@ func (c flashCmd) Run(ctx context.Context, i instance) error {
 	if err := formatPerm(ctx, t.device); err != nil {
 		return err
 	}
-	fmt.Printf("flash: %s is ready. Put it into the box, plug the box in, and look for http://videobox-XXXXXX.local/, with the end of its hardware address, or at its serial console\n", t.device)
+	fmt.Printf("flash: %[1]s is ready. So that the box takes updates, write the event's credentials onto it: go run ./images/fleet image --config event.yaml %[1]s\nflash: Put it into the box, plug the box in, and look for http://videobox-XXXXXX.local/, with the end of its hardware address, or at its serial console\n", t.device)
 	return nil
 }
 
