@@ -22,6 +22,7 @@ type simulation struct {
 	minutes int
 	current string
 	closed  []string // oldest first, that are there
+	ended   map[string]time.Time
 	acked   map[string]bool
 	stopped bool // there is no room and nothing may go
 }
@@ -38,7 +39,7 @@ func newSimulation(capacity int64, p Policy) *simulation {
 	m := newMemFS()
 	m.resize(capacity)
 	cfg := Config{Dir: "/rec", Name: "box1", FS: m, Policy: p, Queue: perStep/2 + 1<<20, Log: quiet()}
-	return &simulation{fs: m, w: newWriter(cfg, "/rec/box1", nil), now: testStart, acked: map[string]bool{}}
+	return &simulation{fs: m, w: newWriter(cfg, "/rec/box1", nil), now: testStart, ended: map[string]time.Time{}, acked: map[string]bool{}}
 }
 
 // pass records five minutes, or stops.
@@ -99,7 +100,7 @@ func (s *simulation) deletions(before []string, freeBefore uint64) string {
 		anyAcked = anyAcked || s.acked[name] && !gone[name]
 	}
 	for _, name := range before {
-		aged := p.Retention > 0 && s.now.Sub(s.ended(name)) > p.Retention
+		aged := p.Retention > 0 && s.now.Sub(s.ended[name]) > p.Retention
 		switch {
 		case !gone[name]:
 			olderAcked = olderAcked || s.acked[name]
@@ -120,11 +121,6 @@ func (s *simulation) deletions(before []string, freeBefore uint64) string {
 	return ""
 }
 
-func (s *simulation) ended(name string) time.Time {
-	at, _ := time.Parse("box1-"+stampLayout+".ts", name)
-	return at.Add(segmentMin * time.Minute)
-}
-
 func (s *simulation) free() uint64 { free, _, _ := s.fs.Space("/rec"); return free }
 
 func (s *simulation) record() {
@@ -143,6 +139,7 @@ func (s *simulation) close(t *rapid.T) {
 	if err := s.w.index.append(e); err != nil {
 		t.Fatal(err)
 	}
+	s.ended[s.current] = s.now // earlier than the others where the disk was full
 	s.closed, s.current = append(s.closed, s.current), ""
 }
 
