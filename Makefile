@@ -96,7 +96,7 @@ vm-pc: ## boot that image in a virtual machine with UEFI, a stick and a screen
 	@exec bin/vm --pc
 
 lint: ## gofmt, go vet, staticcheck
-	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "gofmt would change these"; exit 1; }
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "$$files"; echo "gofmt would change these"; exit 1; }
 	go vet ./...
 	go vet -tags vm ./images/vm ./images/fleet ./internal/e2e
 	go tool staticcheck ./...
