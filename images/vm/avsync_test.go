@@ -252,9 +252,7 @@ func inSync(t *testing.T, times int, each, pause time.Duration) {
 func (b box) detuned(t *testing.T) (tuned time.Time) {
 	t.Helper()
 	ctx := within(t, 3*time.Minute)
-	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
-		t.Fatal(err)
-	}
+	b.streams(ctx, t)
 	r := b.follow(t)
 	first := r.until(ctx, t, "live picture", isLive).Latest.Frame
 	tuned = time.Now()

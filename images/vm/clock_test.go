@@ -124,9 +124,7 @@ func TestShortClock(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
 	defer cancel()
-	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
-		t.Fatal(err)
-	}
+	b.streams(ctx, t)
 	s := readStamps(t, b.Addr(8899))
 	before := s.until(ctx, t, "a frame before the clock is in sync", func(h264.Stamp) bool { return true })
 	if year := programTime(before.Latest).Year(); year > 2020 || before.Latest.Flags&h264.Synced != 0 {

@@ -257,9 +257,7 @@ func TestDrillFaultsBriefly(t *testing.T) {
 	b := boot(t, openCapture)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
-		t.Fatal(err)
-	}
+	b.streams(ctx, t)
 	b.strikes(ctx, t, shortFaults, time.Second, 0)
 	p := b.capture(t).Process
 	t.Logf("capture holds %d MB, its worker %d MB", p.Own>>20, p.Children>>20)
@@ -271,8 +269,6 @@ func TestDrillFaults(t *testing.T) {
 	b := boot(t, openCapture)
 	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
 	defer cancel()
-	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
-		t.Fatal(err)
-	}
+	b.streams(ctx, t)
 	b.strikes(ctx, t, append(allFaults, allFaults...), 6*time.Second, 20*time.Second)
 }

@@ -38,9 +38,7 @@ func TestShortGokUpdate(t *testing.T) {
 	if !strings.Contains(line, "PARTNROFF=1") {
 		t.Fatalf("the first start is not of the first root: %s", line)
 	}
-	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
-		t.Fatal(err)
-	}
+	b.streams(ctx, t)
 	for _, path := range []string{"/status", "/log?path=/user/boxd&stream=stderr", "/stop", "/restart", "/poweroff", "/divert", "/uploadtemp/x", "/assets/", "/update/", "/debug/pprof/"} {
 		for _, password := range []string{"", "secret"} {
 			if code, body := b.get(ctx, t, path, password); code < 400 && !strings.Contains(body, "boot.txt") { // /log is the box's own list of logs
@@ -70,8 +68,6 @@ func TestShortGokUpdate(t *testing.T) {
 		t.Fatalf("no start of the other root: %v", err)
 	}
 	t.Log(line)
-	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
-		t.Fatal(err)
-	}
+	b.streams(ctx, t)
 	t.Logf("the stream again, %.0f s after the update began; %d restarts", time.Since(began).Seconds(), b.Restarts())
 }

@@ -52,9 +52,7 @@ func TestDrillMachine(t *testing.T) {
 	see(0, "virtio_blk virtio2: [vdb]")
 	see(0, "i6300ESB timer")
 	see(0, "MACROSILICON")
-	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
-		t.Fatal(err)
-	}
+	b.streams(ctx, t)
 	if img, err := b.Screendump(ctx); err != nil || img.Bounds().Dx() < 320 {
 		t.Errorf("screen: %v", err)
 	}
@@ -78,9 +76,7 @@ func TestDrillMachine(t *testing.T) {
 	mark = b.Console.Mark()
 	check(b.Reset(ctx))
 	see(mark, "gokrazy build timestamp")
-	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
-		t.Fatal(err)
-	}
+	b.streams(ctx, t)
 	if old, err := filepath.Glob(log + ".*"); err != nil || len(old) != 1 {
 		t.Errorf("logs of writes before the reset: %v, %v", old, err)
 	}

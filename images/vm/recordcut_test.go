@@ -108,9 +108,7 @@ func record(t *testing.T, card string, d time.Duration, first, halfway func(box)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
-		t.Fatal(err)
-	}
+	b.streams(ctx, t)
 	c, err := net.Dial("tcp", b.Addr(8899))
 	if err != nil {
 		t.Fatal(err)

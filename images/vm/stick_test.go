@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/openvideobox/videobox/images/vm"
 	"github.com/openvideobox/videobox/images/vm/dongle"
 )
 
@@ -77,9 +76,7 @@ func TestDrillStick(t *testing.T) {
 	b := boot(t, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
-		t.Fatal(err)
-	}
+	b.streams(ctx, t)
 	first := b.await(ctx, t, "boot", func(i input) bool { return i.Frames > 20 && i.SoundState == "streaming" })
 	if first.Mode != "MJPG 320x180 at 10 frames a second" || first.Offset != 64 {
 		t.Errorf("%+v", first)
@@ -120,9 +117,7 @@ func TestDrillUncompressed(t *testing.T) {
 	b := bootWith(t, &p, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	if _, err := vm.FirstByte(ctx, b.Machine, 8899); err != nil {
-		t.Fatal(err)
-	}
+	b.streams(ctx, t)
 	i := b.await(ctx, t, "YUYV", func(i input) bool { return i.Frames > 20 && i.State == "streaming" })
 	if i.Mode != "YUYV 320x180 at 10 frames a second" {
 		t.Errorf("%+v", i)
