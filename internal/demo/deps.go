@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/openvideobox/videobox/internal/clock"
 )
 
 // What `make deps` installs. Debian's packages carry their own signatures; the
@@ -79,23 +81,24 @@ type depsCmd struct {
 // Run installs what is missing. Without the film or hls.js the system runs
 // all the same, so on a person's machine their absence is said, not fatal.
 func (c depsCmd) Run(ctx context.Context) error {
-	if err := installPackages(ctx, c.packages()); err != nil {
+	retry := func(f func() error) error { return again(ctx, clock.System, f) }
+	if err := retry(func() error { return installPackages(ctx, c.packages()) }); err != nil {
 		return err
 	}
 	if c.PC {
-		if err := unpackPackages(ctx, unpackedForPC, ".cache/debian-amd64"); err != nil {
+		if err := retry(func() error { return unpackPackages(ctx, unpackedForPC, ".cache/debian-amd64") }); err != nil {
 			return err
 		}
 	}
 	if c.Image {
-		if err := unpackPackages(ctx, unpackedForImage, ".cache/debian-arm64"); err != nil {
+		if err := retry(func() error { return unpackPackages(ctx, unpackedForImage, ".cache/debian-arm64") }); err != nil {
 			return err
 		}
 	}
 	if !c.toRun() {
 		return nil
 	}
-	if err := soften(fetch(ctx, hlsPackage), "watch page: plays only where the browser knows HLS by itself"); err != nil {
+	if err := soften(retry(func() error { return fetch(ctx, hlsPackage) }), "watch page: plays only where the browser knows HLS by itself"); err != nil {
 		return err
 	}
 	return soften(makeFilm(ctx), "camera: shows the test pattern instead of the film")
@@ -210,7 +213,8 @@ func apt(ctx context.Context, args ...string) error {
 		// sudo closes descriptors above 2, so there is no percentage then.
 		argv = []string{"sudo", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "Dpkg::Use-Pty=0"}
 	}
-	argv = append(argv, args...)
+	// A mirror's bad moment, and somebody else's apt-get, are waited for.
+	argv = append(append(argv, "-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=120"), args...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out, out
 	cmd.ExtraFiles = []*os.File{w}
@@ -326,7 +330,7 @@ func makeFilm(ctx context.Context) error {
 	if _, err := os.Stat(film); err == nil {
 		return nil
 	}
-	if err := fetch(ctx, filmPackage); err != nil {
+	if err := again(ctx, clock.System, func() error { return fetch(ctx, filmPackage) }); err != nil {
 		return err
 	}
 	p := newProgress("deps: converting the film to 1280x720, 25 frames a second")

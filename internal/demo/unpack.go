@@ -54,7 +54,7 @@ func unpackPackage(ctx context.Context, name, to string) error {
 }
 
 func download(ctx context.Context, name, dir string) error {
-	cmd := exec.CommandContext(ctx, "apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", name)
+	cmd := exec.CommandContext(ctx, "apt-get", "download", "-q", "-o", "Acquire::Retries=3", "-o", "APT::Sandbox::User=root", name)
 	cmd.Dir = dir
 	return said(cmd)
 }
