@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -88,15 +89,15 @@ func (s *stream) Close() error {
 	return s.ReadCloser.Close()
 }
 
-// impatientConn lets no Read wait longer than its timeout.
+// impatientConn lets no Read wait longer than its timeout, in ns; 0: for ever.
 type impatientConn struct {
 	net.Conn
-	timeout time.Duration
+	timeout *atomic.Int64
 }
 
 func (c impatientConn) Read(p []byte) (int, error) {
-	if c.timeout > 0 {
-		if err := c.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
+	if d := time.Duration(c.timeout.Load()); d > 0 {
+		if err := c.SetReadDeadline(time.Now().Add(d)); err != nil {
 			return 0, err
 		}
 	}
@@ -111,19 +112,21 @@ func openFile(ctx context.Context, path string) (io.ReadCloser, error) {
 	return newStream(ctx, f, path, OpenOptions{}), nil
 }
 
-func dial(ctx context.Context, address string, o OpenOptions) (net.Conn, error) {
+func dial(ctx context.Context, address string, o OpenOptions, read *atomic.Int64) (net.Conn, error) {
 	conn, err := (&net.Dialer{Timeout: o.DialTimeout}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	return impatientConn{conn, o.ReadTimeout}, nil
+	return impatientConn{conn, read}, nil
 }
 
 func openTCP(ctx context.Context, u *url.URL, o OpenOptions) (io.ReadCloser, error) {
 	if u.Hostname() == "" || u.Port() == "" {
 		return nil, fmt.Errorf("stream address %q: want tcp://HOST:PORT", u)
 	}
-	conn, err := dial(ctx, u.Host, o)
+	var read atomic.Int64
+	read.Store(int64(o.ReadTimeout))
+	conn, err := dial(ctx, u.Host, o, &read)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", u, err)
 	}
@@ -131,9 +134,10 @@ func openTCP(ctx context.Context, u *url.URL, o OpenOptions) (io.ReadCloser, err
 }
 
 func openHTTP(ctx context.Context, u *url.URL, o OpenOptions) (io.ReadCloser, error) {
+	var read atomic.Int64 // until there is an answer, DialTimeout holds
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-			return dial(ctx, address, o)
+			return dial(ctx, address, o, &read)
 		},
 		TLSHandshakeTimeout:   o.DialTimeout,
 		ResponseHeaderTimeout: o.DialTimeout,
@@ -152,6 +156,7 @@ func openHTTP(ctx context.Context, u *url.URL, o OpenOptions) (io.ReadCloser, er
 		resp.Body.Close()
 		return nil, fmt.Errorf("%s: answered %s", u.Redacted(), resp.Status)
 	}
+	read.Store(int64(o.ReadTimeout))
 	return newStream(ctx, resp.Body, u.Redacted(), o), nil
 }
 
