@@ -39,13 +39,13 @@ type Reader struct {
 func (r *Ring) NewReader(from From) *Reader {
 	rd := &Reader{ring: r, from: from, waiter: newWaiter(), done: make(chan struct{})}
 	rd.pos.Store(-1)
-	r.readers.Add(1)
-	r.joined.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !rd.join() {
 		rd.from = first
 	}
+	r.readers.Add(1) // who is counted gets what is written from now on
+	r.joined.Add(1)
 	return rd
 }
 
