@@ -48,6 +48,11 @@ const (
 	writeTimeout = time.Second
 	stallTimeout = 3 * time.Second
 
+	// startTimeout is how long a child may take until it reads and gives out
+	// anything: loading ffmpeg takes seconds where others wait for the disk or
+	// the processor, and a new child would take as long.
+	startTimeout = 8 * time.Second
+
 	// lastWords is how long a child may take to end when its input does.
 	lastWords = 200 * time.Millisecond
 
@@ -90,6 +95,7 @@ type outputTime struct {
 	mu   sync.Mutex
 	at   time.Time
 	sent int
+	any  bool // it has given out something
 }
 
 func (o *outputTime) in() (stalled bool) {
@@ -102,7 +108,14 @@ func (o *outputTime) in() (stalled bool) {
 func (o *outputTime) out() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.at, o.sent = time.Now(), 0
+	o.at, o.sent, o.any = time.Now(), 0, true
+}
+
+// none says that the child has given out nothing yet.
+func (o *outputTime) none() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.any
 }
 
 // startDecoder starts a child for the stream that begins with the keyframe
@@ -122,7 +135,7 @@ func startDecoder(ctx context.Context, name, ffmpeg string, first unit, audio bo
 		newest: first.at, began: time.Now(), ended: make(chan struct{}),
 		sent: map[track]*sentTimes{media.Video: {}, media.Audio: {}},
 	}
-	d.output.out()
+	d.output.at = d.began.Add(startTimeout - stallTimeout)
 	setPipeSize(p.Stdout)
 	go func() {
 		defer close(d.ended)
@@ -132,7 +145,7 @@ func startDecoder(ctx context.Context, name, ffmpeg string, first unit, audio bo
 	if audio {
 		asc = adts.Config{SampleRate: soundRate, Channels: media.Channels}.ASC()
 	}
-	p.Stdin.SetWriteDeadline(time.Now().Add(writeTimeout))
+	p.Stdin.SetWriteDeadline(d.deadline())
 	if err := d.out.Header(sps, pps, asc); err != nil {
 		d.stop()
 		return nil, err
@@ -181,7 +194,7 @@ func (d *decoder) send(u unit) error {
 	if pts < 0 {
 		return nil // sound from before the picture
 	}
-	d.child.Stdin.SetWriteDeadline(time.Now().Add(writeTimeout))
+	d.child.Stdin.SetWriteDeadline(d.deadline())
 	d.mu.Lock()
 	d.sent[u.Track].add(sentTime{ms: pts, program: u.program, capture: u.capture, flags: u.flags, exact: u.exact})
 	d.mu.Unlock()
@@ -193,6 +206,15 @@ func (d *decoder) send(u unit) error {
 	}
 	dts := pts - media.Unwrap(u.PTS-u.DTS, 0)/90
 	return d.out.Video(max(dts, 0), pts, u.Key, u.Data)
+}
+
+// deadline is until when the child must have taken what is written now.
+func (d *decoder) deadline() time.Time {
+	at, start := time.Now().Add(writeTimeout), d.began.Add(startTimeout)
+	if d.output.none() && start.After(at) {
+		return start
+	}
+	return at
 }
 
 // fail keeps the first cause of the end.
