@@ -272,7 +272,7 @@ func TestStillsAndStatus(t *testing.T) {
 func TestPagesStayInSync(t *testing.T) {
 	server := httptest.NewServer(testRoom(t).Handler())
 	defer server.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/api/events", nil)
 	if err != nil {

@@ -3,7 +3,9 @@ package encode
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -30,9 +32,11 @@ const testRate = 25
 // first is 10 frames before a whole second.
 var first = media.FrameAt(time.Date(2027, 2, 6, 9, 0, 0, 0, time.UTC).UnixNano(), testRate) - 10
 
+// freeAddr is a free port at a loopback address of its own: nobody takes it
+// before it is listened on.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,13 +106,13 @@ func TestFFmpegPublishes(t *testing.T) {
 		t.Skip("no ffmpeg: `make deps` installs it")
 	}
 	s := serve(t, "s3cret")
-	run := func(query string, more ...string) ([]byte, error) {
-		args := []string{"-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=2", "-f", "lavfi", "-i", "sine=r=48000:d=2",
+	run := func(query, seconds string, more ...string) ([]byte, error) {
+		args := []string{"-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=" + seconds, "-f", "lavfi", "-i", "sine=r=48000:d=" + seconds,
 			"-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-bf", "2", "-ac", "2", "-c:a", "aac"}
 		args = append(append(args, more...), "-f", "flv", "rtmp://"+s.addr+"/stream/demo"+query)
 		return exec.CommandContext(t.Context(), "ffmpeg", args...).CombinedOutput()
 	}
-	if out, err := run("?key=s3cret"); err != nil {
+	if out, err := run("?key=s3cret", "2"); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	k := s.sink(t)
@@ -139,10 +139,11 @@ func TestFFmpegPublishes(t *testing.T) {
 	if pictures != 50 || keys != 2 || sounds < 90 || reordered == 0 {
 		t.Errorf("%d pictures, %d keyframes, %d AAC frames, %d reordered", pictures, keys, sounds, reordered)
 	}
-	if out, err := run("?key=wrong", "-t", "20", "-stream_loop", "-1"); err == nil {
+	// What is turned away must notice before all is sent: ten minutes take long.
+	if out, err := run("?key=wrong", "600"); err == nil {
 		t.Errorf("ffmpeg with a wrong key ended well: %s", out)
 	}
-	if out, err := run("?key=s3cret", "-ar", "44100"); err == nil {
+	if out, err := run("?key=s3cret", "600", "-ar", "44100"); err == nil {
 		t.Errorf("44.1 kHz sound was taken: %s", out)
 	}
 	runtest.Eventually(t, "the log says what is wrong with the sound", func() bool {
