@@ -29,7 +29,8 @@ func Start(t *testing.T, width, height int, more ...chromedp.ExecAllocatorOption
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(profile),
-		chromedp.Flag("disable-component-update", true), chromedp.WindowSize(width, height))
+		chromedp.Flag("disable-component-update", true), chromedp.WindowSize(width, height),
+		chromedp.WSURLReadTimeout(2*time.Minute)) // by itself 20 s: a busy machine takes its time
 	ctx, cancelAllocator := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	ctx, cancel := chromedp.NewContext(ctx)
 	end = sync.OnceFunc(func() {

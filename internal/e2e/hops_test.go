@@ -39,10 +39,10 @@ func watch(ctx context.Context, url string, d time.Duration) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	start := time.Now() // before the timer: who is held up in between isn't early
 	stop := time.AfterFunc(d, func() { r.Close() })
 	defer stop.Stop()
 	var b bytes.Buffer
-	start := time.Now()
 	_, err = io.Copy(&b, r)
 	if time.Since(start) < d {
 		return b.Bytes(), fmt.Errorf("%s ended after %v: %v", url, time.Since(start), err)
