@@ -190,8 +190,12 @@ func (c *Cache) segment(ctx context.Context, s *stream, n int64) (segment, error
 	}
 }
 
-// fetchSegment asks the origins one after the other.
+// fetchSegment asks the origins one after the other, unless another flight has
+// landed between the caller's look into the memory and this one's start.
 func (c *Cache) fetchSegment(ctx context.Context, s *stream, n int64) (segment, error) {
+	if seg, ok := c.store.peek(key{s.room, s.rendition, n}); ok {
+		return seg, nil
+	}
 	origins, ok := s.order(n)
 	if !ok {
 		return segment{}, errNotThere

@@ -177,6 +177,10 @@ func TestAsksOnce(t *testing.T) {
 	runtest.Eventually(t, "the origin is asked", func() bool { return a.count(segment1(11)) > 0 })
 	close(wait)
 	wg.Wait()
+	// One who has looked into the memory just before it came starts a flight.
+	if seg, err := c.fetchSegment(t.Context(), c.rooms["demo"].streams[0], 11); err != nil || string(seg.data) != string(body(11)) {
+		t.Errorf("late: %d bytes, %v", len(seg.data), err)
+	}
 	if n := a.count(segment1(11)); n != 1 {
 		t.Errorf("the origin was asked %d times", n)
 	}

@@ -55,6 +55,17 @@ func (s *store) get(k key) (segment, bool) {
 	return e.Value.(*item).seg, true
 }
 
+// peek is get without being counted, nor as a use.
+func (s *store) peek(k key) (segment, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.items[k]
+	if !ok {
+		return segment{}, false
+	}
+	return e.Value.(*item).seg, true
+}
+
 func (s *store) put(k key, seg segment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
