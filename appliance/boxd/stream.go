@@ -48,7 +48,7 @@ func (s *server) streamDetail() streamDetail {
 	case !d.flows():
 	case n.Stamp.Flags&h264.Slate != 0:
 		d.Picture = showsSlate
-	case n.Stamp.Flags&h264.Repeated != 0:
+	case n.Stands():
 		d.Picture = showsRepeat
 	default:
 		d.Picture = showsLive

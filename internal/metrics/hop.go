@@ -66,15 +66,21 @@ func (h *HopCounter) Add(bytes int) {
 // Frame counts a frame whose oldest live input was captured at capture, UTC ns;
 // 0 means nothing live is in it, and the latency becomes unknown.
 func (h *HopCounter) Frame(capture int64) {
-	now := clock.Elapsed(h.clock)
-	h.rate.tick(now, h.bytes.Load(), h.frames.Load())
-	h.frames.Add(1)
-	h.last.Store(now)
+	h.Again()
 	if capture == 0 {
 		h.latency.Store(-1)
 		return
 	}
 	h.latency.Store(max(h.clock.Now()-capture, 0))
+}
+
+// Again counts a frame that shows what the one before showed: the latency stays
+// that of the newest frame that was new.
+func (h *HopCounter) Again() {
+	now := clock.Elapsed(h.clock)
+	h.rate.tick(now, h.bytes.Load(), h.frames.Load())
+	h.frames.Add(1)
+	h.last.Store(now)
 }
 
 // Drop counts frames, packets or readers that were given up.

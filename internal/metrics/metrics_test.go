@@ -74,6 +74,10 @@ func TestLatencyAndAge(t *testing.T) {
 	if s := h.Snapshot(); s.LatencyMS != 250 || s.AgeMS != 1200 {
 		t.Errorf("latency %v, age %v; want 250, 1200", s.LatencyMS, s.AgeMS)
 	}
+	h.Again()
+	if s := h.Snapshot(); s.LatencyMS != 250 || s.AgeMS != 0 || s.Frames != 2 {
+		t.Errorf("the same picture again: latency %v, age %v, %d frames; want 250, 0, 2", s.LatencyMS, s.AgeMS, s.Frames)
+	}
 	h.Frame(0) // a slate
 	if s := h.Snapshot(); s.LatencyMS != -1 || s.AgeMS != 0 {
 		t.Errorf("slate: latency %v, age %v; want -1, 0", s.LatencyMS, s.AgeMS)

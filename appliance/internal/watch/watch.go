@@ -44,6 +44,18 @@ type Newest struct {
 	KeyStamp h264.Stamp
 }
 
+// patience is for how long the grid may repeat a picture before it stands:
+// capture's, which shows a slate then. A source that is slower than the grid has
+// one repeated now and then.
+const patience = 250 * time.Millisecond
+
+// Stands says whether the newest frame is one from longer ago, shown again.
+func (n Newest) Stands() bool {
+	return n.again() && n.Stamp.Program-n.Stamp.Capture > int64(patience)
+}
+
+func (n Newest) again() bool { return n.Stamped && n.Stamp.Flags&h264.Repeated != 0 }
+
 // New returns a watcher of the stream at host:port, which counts on the hop.
 func New(addr string, hop *metrics.HopCounter) *Watcher {
 	return &Watcher{addr: addr, hop: hop, keys: make(chan struct{}, 1)}
@@ -97,8 +109,12 @@ func (w *Watcher) Video(u media.Unit) {
 	if w.repeated(u.PTS, stamp, stamped) {
 		return
 	}
-	w.hop.Frame(stamp.Capture)
 	w.now.Stamp, w.now.Stamped, w.now.Frame = stamp, stamped, now
+	if w.now.again() && !w.now.Stands() {
+		w.hop.Again()
+	} else {
+		w.hop.Frame(stamp.Capture)
+	}
 	w.pts = u.PTS
 	if u.Key {
 		w.now.Keyframe, w.now.KeyTime, w.now.KeyStamp = u.Data, now, stamp
