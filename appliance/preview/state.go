@@ -23,7 +23,7 @@ func (p *preview) scene(n watch.Newest, now time.Time) *scene {
 		Clock: clockLine(n, boxd), Version: metrics.Version(), Update: plainLeaf(boxd, "update"), Link: p.system.link(),
 	}}
 	p.network(&s.State)
-	s.Temperature = p.temperature(boxd)
+	s.Temperature = temperature(boxd)
 	p.choosePicture(s, n, now)
 	s.Peaks, s.Held = levels(capture)
 	s.Alarms = alarms(boxd, s.State)
@@ -59,16 +59,16 @@ func (p *preview) choosePicture(s *scene, n watch.Newest, now time.Time) {
 	}
 }
 
-// temperature is what the kernel says, judged by boxd.
-func (p *preview) temperature(boxd peers.Peer) (l screen.Line) {
-	if celsius, ok := p.system.temperature(); ok {
-		l.Text = fmt.Sprintf("%.0f °C", celsius)
+// temperature is what boxd found and judged: which of a board's sensors are the
+// processor's, and how hot it may get, is known there.
+func temperature(boxd peers.Peer) screen.Line {
+	found, ok := boxd.Leaf("temperature")
+	if !ok || !boxd.OK() {
+		return screen.Line{}
 	}
-	if judged, ok := boxd.Leaf("temperature"); ok && boxd.OK() {
-		l.Level = level(judged.State)
-		if l.Level >= screen.Warning {
-			l.Text = judged.Cause
-		}
+	l := screen.Line{Text: found.Value, Level: level(found.State)}
+	if l.Level >= screen.Warning {
+		l.Text = found.Cause
 	}
 	return l
 }

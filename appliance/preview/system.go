@@ -53,12 +53,6 @@ func (s system) link() screen.Line {
 	return screen.Line{Text: fmt.Sprintf("%d Mbit/s", best)}
 }
 
-// temperature is the processor's in °C: Documentation/ABI/testing/sysfs-class-thermal.
-func (s system) temperature() (float64, bool) {
-	milli, err := strconv.ParseFloat(s.read("class/thermal/thermal_zone0/temp"), 64)
-	return milli / 1000, err == nil
-}
-
 // addresses are those under which others reach the box, the first of a kind.
 func addresses(all []net.Addr) (v4, v6 string) {
 	for _, a := range all {
