@@ -252,13 +252,13 @@ func (d *stick) runStatus(ctx context.Context) error {
 			continue
 		}
 		err := ms213x.Monitor{
-			Open: func() (ms213x.Transport, error) { return d.hw.HID(node) }, Map: statusMap(*profile.Status),
+			Open: func() (ms213x.Transport, error) { return d.status(node) }, Map: statusMap(*profile.Status),
 		}.Run(ctx, d.signal.tell)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		d.signal.tell(ms213x.Status{Signal: true}) // not known: the frames count
-		if err.Error() != said {
+		if err.Error() != said && !d.mute.Load() {
 			said = err.Error()
 			slog.Warn("capture device", "device", dev.String(), "cause", said)
 		}
@@ -266,6 +266,29 @@ func (d *stick) runStatus(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// status opens the interface by which a stick tells about its signal.
+func (d *stick) status(node string) (ms213x.Transport, error) {
+	t, err := d.hw.HID(node)
+	if err != nil {
+		return nil, err
+	}
+	return asked{t, &d.mute}, nil
+}
+
+// asked is such an interface that isn't asked while the stick is being reset: the
+// kernel would hold question and reset for 5 s.
+type asked struct {
+	ms213x.Transport
+	mute *atomic.Bool
+}
+
+func (a asked) SetFeature(b []byte) error {
+	if a.mute.Load() {
+		return fmt.Errorf("the capture device is being reset: %w", fs.ErrClosed)
+	}
+	return a.Transport.SetFeature(b)
 }
 
 // statusMap is a profile's for the driver.

@@ -70,6 +70,13 @@ func note(list []string, s string) []string {
 	return append(list, s)
 }
 
+// count is how many frames have come.
+func (n *noted) count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.frames
+}
+
 // take gives what was noted since the last take.
 func (n *noted) take() string {
 	n.mu.Lock()
@@ -95,11 +102,18 @@ func clocks() (utc, monotonic int64) {
 // on runs a source on a fake stick.
 func on(t *testing.T, spec string, c drivertest.Config, f func(s *drivertest.Stick, n *noted)) {
 	t.Helper()
+	onChanged(t, spec, c, func(*Hardware) {}, f)
+}
+
+// onChanged is on with something else of the machine's.
+func onChanged(t *testing.T, spec string, c drivertest.Config, change func(*Hardware), f func(s *drivertest.Stick, n *noted)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c.Now = clocks
 		s := drivertest.NewStick(t.TempDir(), c)
 		defer s.Close()
 		Machine = Hardware{Kernel: s.Kernel(), USB: s.USB(), PCM: s.PCM, HID: s.HID, Now: clocks}
+		change(&Machine)
 		defer func() { Machine = Hardware{} }()
 		src, err := Open(spec, shape)
 		if err != nil {
