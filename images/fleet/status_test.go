@@ -15,9 +15,9 @@ import (
 	"github.com/openvideobox/videobox/internal/metrics"
 )
 
-// TestStatusTable shows boxes that are well, ill, old in what they know, not
-// there, and one that nobody listed.
-func TestStatusTable(t *testing.T) {
+// conditions are boxes that are well, ill, old in what they know, not there, and one
+// that nobody listed.
+func conditions() ([]seen, []dnssd.Found) {
 	now := time.Date(2027, 1, 30, 10, 0, 0, 0, time.UTC)
 	of := func(name string, change func(*seen)) seen {
 		s := seen{target: rollout.Target{Name: name, Room: "janson"}}
@@ -55,7 +55,11 @@ func TestStatusTable(t *testing.T) {
 		of("locked", func(s *seen) { s.updateErr, s.detail, s.status.Health = box.ErrCredentials, boxDetail{}, nil }),
 		of("away", func(s *seen) { s.err = box.ErrAway }),
 	}
-	found := []dnssd.Found{{Name: "spare\x1b[31m", Addr: netip.MustParseAddrPort("192.0.2.9:80"), Text: map[string]string{"mac": "52:54:00:00:00:09", "version": "1.1"}}}
+	return all, []dnssd.Found{{Name: "spare\x1b[31m", Addr: netip.MustParseAddrPort("192.0.2.9:80"), Text: map[string]string{"mac": "52:54:00:00:00:09", "version": "1.1"}}}
+}
+
+func TestStatusTable(t *testing.T) {
+	all, found := conditions()
 	var out bytes.Buffer
 	if err := printStatus(&out, all, found); err == nil || err.Error() != "of 7 boxes 1 don't answer and 1 are not well" {
 		t.Errorf("error %v", err)
