@@ -19,16 +19,21 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// short is how long tests wait for a display that says nothing on purpose.
-const short = 200 * time.Millisecond
+// How long tests wait for an answer. The peer takes an image byte by byte, which
+// takes it a while on a busy machine.
+const (
+	ample = 20 * time.Second       // where it comes
+	some  = time.Second            // where one of them doesn't
+	short = 100 * time.Millisecond // where none will come
+)
 
-func openPeer(t *testing.T, p *peer) *Display {
+func openPeer(t *testing.T, p *peer, patience time.Duration) *Display {
 	t.Helper()
 	port, err := openPort(p.port)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := start(p.port, port, short)
+	d, err := start(p.port, port, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +73,7 @@ func (p *peer) check(t *testing.T, m *image.RGBA, r image.Rectangle) {
 func TestShows(t *testing.T) {
 	for _, rows := range []int{135, 240} {
 		p := newPeer(t, rows)
-		d := openPeer(t, p)
+		d := openPeer(t, p, ample)
 		if d.Size() != image.Pt(240, rows) {
 			t.Fatalf("size %v, want %d rows", d.Size(), rows)
 		}
@@ -106,7 +111,7 @@ func TestRecovers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPeer(t, 135)
-			d := openPeer(t, p)
+			d := openPeer(t, p, some)
 			p.with(func() { wrong(p) })
 			m := picture(135)
 			if err := d.Draw(m, m.Rect); err != nil {
@@ -125,7 +130,7 @@ func TestRecovers(t *testing.T) {
 func TestOpensInTheMiddleOfAnImage(t *testing.T) {
 	p := newPeer(t, 135)
 	p.with(func() { p.left = 64000 })
-	d := openPeer(t, p)
+	d := openPeer(t, p, some)
 	m := picture(135)
 	if err := d.Draw(m, m.Rect); err != nil {
 		t.Fatal(err)
@@ -135,13 +140,14 @@ func TestOpensInTheMiddleOfAnImage(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	p := newPeer(t, 135)
-	d := openPeer(t, p)
+	d := openPeer(t, p, ample)
 	m := picture(135)
 	p.with(func() { p.fail["display.imgonly"] = 1000 })
 	if err := d.Draw(m, m.Rect); !errors.Is(err, ErrFailed) {
 		t.Errorf("always fail: %v", err)
 	}
 	p.with(func() { p.fail = nil; p.mute = 1000 })
+	d.patience = short
 	if err := d.Draw(m, m.Rect); !errors.Is(err, ErrSilent) {
 		t.Errorf("silent: %v", err)
 	}
