@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
@@ -47,26 +49,14 @@ func (p *program) end(s syscall.Signal) {
 	p.process = nil
 }
 
-// freePorts finds three ports in a row for each of two uses: status addresses
-// are counted from one number.
+// freePorts finds a base from which on n ports are free at the moment: a box's
+// are counted from one number. They are used once the programs are built, so
+// that they lie below those which the kernel gives to connections meanwhile
+// (ip_local_port_range starts at 32768), and out of the other tests' ranges.
 func freePorts(t *testing.T, n int) (first int) {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		first = l.Addr().(*net.TCPAddr).Port
-		open := []net.Listener{l}
-		for i := 1; i < n; i++ {
-			if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+i)); err == nil {
-				open = append(open, l)
-			}
-		}
-		for _, l := range open {
-			l.Close()
-		}
-		if len(open) == n {
+		if first = 19000 + rand.IntN(990); free(first, n) {
 			return first
 		}
 	}
@@ -74,11 +64,23 @@ func freePorts(t *testing.T, n int) (first int) {
 	return 0
 }
 
-// box writes an event for programs of one box and builds them.
-func realBox(t *testing.T) (config string, build func(name string, args ...string) *program, stream, status string) {
+func free(first, n int) bool {
+	for port := first; port < first+n; port++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return false
+		}
+		l.Close()
+	}
+	return true
+}
+
+// realBox writes an event for programs of one box and builds them. It gives the
+// addresses of the stream and of capture's and record's status.
+func realBox(t *testing.T) (build func(name string, args ...string) *program, stream, captures, records string) {
 	t.Helper()
 	dir, port := t.TempDir(), freePorts(t, 9)
-	config = filepath.Join(dir, "event.yaml")
+	config := filepath.Join(dir, "event.yaml")
 	writeFile(t, config, fmt.Sprintf(`event: Test
 video: {size: 320x180, rate: 25, bitrate: 500k}
 boxes:
@@ -94,14 +96,15 @@ rooms:
 		t.Cleanup(func() { p.end(syscall.SIGKILL) })
 		return p
 	}
-	return config, build, fmt.Sprintf("127.0.0.1:%d", port+1), fmt.Sprintf("127.0.0.1:%d", port+4)
+	at := func(n int) string { return fmt.Sprintf("127.0.0.1:%d", port+n) }
+	return build, at(1), at(3), at(4)
 }
 
 // TestKilledStoppedAndCrashed does to record and preview whatever can be done to
 // a program: who reads the stream sees nothing of it, and in the files of all
 // the runs together each frame is there once.
 func TestKilledStoppedAndCrashed(t *testing.T) {
-	_, build, stream, status := realBox(t)
+	build, stream, captures, status := realBox(t)
 	dir := t.TempDir()
 	capture := build("capture", "--source=pattern", "--preset=ultrafast")
 	record := build("record", "--dir", dir, "--segment=5s")
@@ -141,20 +144,42 @@ func TestKilledStoppedAndCrashed(t *testing.T) {
 	}
 	record.end(syscall.SIGTERM)
 	done()
-	if r := <-seen; r.Continuity != 0 || r.MissingFrames != 0 || r.DuplicateFrames != 0 || r.Frames < 200 {
-		t.Errorf("a reader of the stream saw: %v", r)
+	left := skipped(t, captures)
+	if r := <-seen; r.Continuity != 0 || r.MissingFrames > left || r.DuplicateFrames != 0 || r.Frames < 200 {
+		t.Errorf("a reader of the stream saw: %v; capture skipped %d frames", r, left)
 	}
 	all, entries := recorded(t, dir)
 	p := mpegts.NewProbe()
 	p.Write(all)
-	if r := p.Report(); r.Continuity != 0 || r.MissingFrames != 0 || r.DuplicateFrames != 0 || r.Frames < 200 {
-		t.Errorf("recorded in %d files: %v\nrecord's log:\n%s", len(entries), r, record.log.Bytes())
+	r := p.Report()
+	if r.Continuity != 0 || r.MissingFrames > left || r.DuplicateFrames != 0 || r.Frames < 200 {
+		t.Errorf("recorded in %d files: %v; capture skipped %d frames\nrecord's log:\n%s", len(entries), r, left, record.log.Bytes())
 	}
 	for _, e := range entries {
-		if len(e.Gaps) > 0 {
+		if len(e.Gaps) > 0 && r.MissingFrames == 0 {
 			t.Errorf("%s: %+v", e.File, e.Gaps)
 		}
 	}
+}
+
+// skipped is how many frames capture itself left out, because it had no turn for
+// too long: neither record nor preview can help that.
+func skipped(t *testing.T, captures string) (n uint64) {
+	t.Helper()
+	until(t, captures, "answering", func(s metrics.Status) bool {
+		raw, err := json.Marshal(s.Detail)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var detail struct{ Stream struct{ Skipped *uint64 } }
+		if err := json.Unmarshal(raw, &detail); err != nil || detail.Stream.Skipped == nil {
+			t.Fatalf("%v: %s", err, raw)
+		}
+		n = *detail.Stream.Skipped
+		return true
+	})
+	http.DefaultClient.CloseIdleConnections()
+	return n
 }
 
 // reader connects as soon as the stream is there.

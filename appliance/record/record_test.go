@@ -21,6 +21,7 @@ import (
 	"github.com/openvideobox/videobox/internal/metrics"
 	"github.com/openvideobox/videobox/internal/mpegts"
 	"github.com/openvideobox/videobox/internal/recording"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 )
 
 func TestMain(m *testing.M) {
@@ -149,7 +150,7 @@ func statusOf(t *testing.T, m metrics.Status) (s recording.Status) {
 // until waits for the status to become so.
 func until(t *testing.T, addr string, what string, ok func(metrics.Status) bool) metrics.Status {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(runtest.Patience)
 	for {
 		s, err := metrics.Fetch(t.Context(), http.DefaultClient, "http://"+addr)
 		if err == nil && ok(s) {
