@@ -223,20 +223,22 @@ func TestReaderSurvivesTheWorker(t *testing.T) {
 	r.until(t, "a second of live picture", func(_ h264.Stamp, rep mpegts.Report) bool { return rep.LiveFrames >= 25 })
 
 	pid := b.await("a worker runs", func(d detail) bool { return d.Detail.WorkerPID != 0 }).Detail.WorkerPID
+	slated := r.slated()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	killed := time.Now()
-	r.until(t, "slate after SIGKILL", slate)
+	r.until(t, "slate after SIGKILL", slated)
 	r.until(t, "live picture after SIGKILL", live)
 	t.Logf("live again %v after SIGKILL", time.Since(killed).Round(time.Millisecond))
 
 	d := b.await("another worker runs", func(d detail) bool { return d.Detail.WorkerPID != 0 && d.Detail.WorkerPID != pid })
+	slated = r.slated()
 	if err := syscall.Kill(d.Detail.WorkerPID, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	stopped := time.Now()
-	r.until(t, "slate after SIGSTOP", slate)
+	r.until(t, "slate after SIGSTOP", slated)
 	r.until(t, "live picture after SIGSTOP", live)
 	t.Logf("live again %v after SIGSTOP", time.Since(stopped).Round(time.Millisecond))
 	b.await("both restarts are counted and it is live", func(d detail) bool { return d.Detail.Restarts == 2 && d.Detail.Live })

@@ -85,3 +85,10 @@ func (r *reader) until(t testing.TB, what string, want func(s h264.Stamp, rep mp
 func live(s h264.Stamp, _ mpegts.Report) bool { return s.Flags&h264.Slate == 0 && s.Capture != 0 }
 
 func slate(s h264.Stamp, _ mpegts.Report) bool { return s.Flags&h264.Slate != 0 }
+
+// slated says whether slate has come since now, however short: that of a worker
+// that is killed is over after two frames, which a reader may get in one piece.
+func (r *reader) slated() func(h264.Stamp, mpegts.Report) bool {
+	before := r.report().SlateFrames
+	return func(_ h264.Stamp, rep mpegts.Report) bool { return rep.SlateFrames > before }
+}
