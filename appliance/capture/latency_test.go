@@ -11,6 +11,7 @@ import (
 
 	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/mpegts"
+	"github.com/openvideobox/videobox/internal/run/runtest"
 )
 
 // stopwatch says of each picture how long after its capture the last of its
@@ -162,10 +163,18 @@ func memory(t *testing.T, video string, limit int64) {
 	r := watch(b.dial())
 	start := r.until(t, "live picture", live).Latest.Frame
 	r.until(t, "four seconds", func(s h264.Stamp, _ mpegts.Report) bool { return s.Frame > start+120 })
-	s := b.stages()
 	// The source of this test holds eight frames, which a device's doesn't.
 	frames := int64(8 * 1920 * 1080 * 3 / 2)
-	full := s.Process.Own + s.Process.Children + s.Detail.RingSize - s.Detail.RingHeld - frames
+	held := func() (s stages, full int64) {
+		s = b.stages()
+		return s, s.Process.Own + s.Process.Children + s.Detail.RingSize - s.Detail.RingHeld - frames
+	}
+	s, full := held()
+	// On a busy machine the child that encodes the slate may still be at it: what
+	// counts is what stays.
+	for end := time.Now().Add(runtest.Patience); full > limit && time.Now().Before(end); s, full = held() {
+		time.Sleep(100 * time.Millisecond)
+	}
 	t.Logf("parent %d MB, worker %d MB with %d MB of the test's own; with a full ring %d MB",
 		s.Process.Own>>20, s.Process.Children>>20, frames>>20, full>>20)
 	if full > limit {
