@@ -70,12 +70,12 @@ func newServer(box self.Self, recordings string, l *life) *server {
 }
 
 // serve serves until the context ends.
-func serve(ctx context.Context, s *server, addr string) error {
+func serve(ctx context.Context, s *server, d *door, addr string) error {
 	defer s.preview.close()
 	if addr == "" {
 		addr = event.Listen(s.box.Box.HTTPAddr)
 	}
-	l, err := run.Listen(ctx, addr)
+	l, err := d.open(ctx, addr)
 	if err != nil {
 		return err
 	}

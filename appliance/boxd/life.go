@@ -101,12 +101,14 @@ func (c cli) run(ctx context.Context) error {
 
 // pages serves the box's page, anew whenever the box's event has changed.
 func (c cli) pages(ctx context.Context, l *life) error {
+	var d door
+	defer d.close()
 	for {
 		box, err := self.Find(ctx, c.Config, c.Name)
 		if err != nil {
 			return err
 		}
-		err = c.page(ctx, box, l)
+		err = c.page(ctx, box, l, &d)
 		if !errors.Is(err, self.ErrChanged) {
 			return err
 		}
@@ -115,9 +117,9 @@ func (c cli) pages(ctx context.Context, l *life) error {
 }
 
 // page serves the page until the context ends or the event changes.
-func (c cli) page(ctx context.Context, box self.Self, l *life) error {
+func (c cli) page(ctx context.Context, box self.Self, l *life, d *door) error {
 	g := run.NewGroup(ctx)
-	g.Go("", func(ctx context.Context) error { return serve(ctx, newServer(box, c.Recordings, l), c.HTTP) })
+	g.Go("", func(ctx context.Context) error { return serve(ctx, newServer(box, c.Recordings, l), d, c.HTTP) })
 	g.Go("", func(ctx context.Context) error {
 		return box.Watch(ctx, c.Config, c.Name, func(self.Self) error { return self.ErrChanged })
 	})
