@@ -182,10 +182,12 @@ func (u *updatable) reboot(look func()) {
 		u.t.Fatal(err)
 	}
 	try, tried := []byte("gokrazy.try_boot_inactive=1"), []byte("gokrazy.switch_on_boot=1   ")
+	u.mu.Lock() // an answer of the old boxd may still be on its way
 	u.card.Running, u.card.Told, u.up = 2, 2, 6*time.Second
 	if bytes.Contains(data, try) {
 		u.card.Running = 3
 	}
+	u.mu.Unlock()
 	if err := os.WriteFile(u.card.Boot, bytes.ReplaceAll(data, try, tried), 0o600); err != nil {
 		u.t.Fatal(err)
 	}
@@ -196,7 +198,7 @@ func (u *updatable) reboot(look func()) {
 // pass lets time pass in a trial, look by look.
 func (u *updatable) pass(d time.Duration) {
 	for end := u.clock.Now() + int64(d); u.clock.Now() < end; {
-		ctx, cancel := context.WithTimeout(u.t.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(u.t.Context(), 10*time.Second)
 		at, err := u.clock.Waited(ctx)
 		cancel()
 		if err != nil {

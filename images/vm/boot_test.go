@@ -81,42 +81,6 @@ func bootWith(t *testing.T, p *dongle.Profile, change func(*vm.Config)) box {
 	return box{m, stick}
 }
 
-// streams waits for the stream and for the page, of which either may be first:
-// two programs serve them. It returns how long after QEMU's start the stream's
-// first byte came.
-func (b box) streams(ctx context.Context, t *testing.T) time.Duration {
-	t.Helper()
-	first, err := vm.FirstByte(ctx, b.Machine, 8899)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, b.Console.Last(20))
-	}
-	eventually(ctx, t, "the box streams and has no page", func() error {
-		if code, said := ask(ctx, b.Addr(80), "/healthz", ""); code == 0 {
-			return errors.New(said)
-		}
-		return nil
-	})
-	return first
-}
-
-// eventually tries until there is no error.
-func eventually(ctx context.Context, t *testing.T, otherwise string, try func() error) {
-	t.Helper()
-	retry := time.NewTicker(100 * time.Millisecond)
-	defer retry.Stop()
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		select {
-		case <-retry.C:
-		case <-ctx.Done():
-			t.Fatalf("%s: %v", otherwise, err)
-		}
-	}
-}
-
 // TestShortBoot is what a person does with a new box: power, wait, watch.
 func TestShortBoot(t *testing.T) {
 	b := boot(t, nil)

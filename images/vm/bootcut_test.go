@@ -61,7 +61,7 @@ func (r *recorded) bootCut(t *testing.T, card string, want uint64) time.Duration
 				t.Errorf("%s: %d files, %v", f, len(files), err)
 				continue
 			}
-			last, _, err := play(files[0])
+			last, _, err := r.play(files[0])
 			if err != nil || last < want {
 				t.Errorf("%s: ends with frame %d, want %d or more: %v", f, last, want, err)
 			}

@@ -87,10 +87,7 @@ func (f fault) told(s metrics.Status) bool {
 
 // strike makes the fault and undoes it.
 func (f fault) strike(t *testing.T, v victim) {
-	base, err := v.status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	base := v.wait(within(t, 20*time.Second), t, f.name+": not yet", isWell)
 	was := red(base) // the clock, in a machine that no time server reaches
 	var said []string
 	alone := func(s metrics.Status) {

@@ -148,7 +148,7 @@ func TestShortIdentity(t *testing.T) {
 		Perm: map[string]string{"capture.json": `{"preset": "ultrafast", "threads": 1}` + "\n"},
 		Boot: map[string]string{"videobox.yaml": "control: " + mixer.url + "\r\ncolour: blue\r\nuser: admin\r\npassword: " + password + "\r\n"},
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	m, err := vm.Start(ctx, cfg)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sort"
 
 	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/media"
@@ -63,7 +64,7 @@ func (r *recorded) lookAt(ctx context.Context, dir string, deep bool, o *outcome
 	}
 	wentOn := false
 	for _, e := range entries {
-		last, err := checkFile(ctx, filepath.Join(dir, e.File), e, deep)
+		last, err := r.checkFile(ctx, filepath.Join(dir, e.File), e, deep)
 		if err == nil && last >= r.frames[0].frame {
 			err = r.wasSent(filepath.Join(dir, e.File))
 		}
@@ -121,8 +122,8 @@ func seamless(entries []recording.Entry) error {
 }
 
 // checkFile plays a file and compares it with its line of the index.
-func checkFile(ctx context.Context, file string, e recording.Entry, deep bool) (uint64, error) {
-	last, pictures, err := play(file)
+func (r *recorded) checkFile(ctx context.Context, file string, e recording.Entry, deep bool) (uint64, error) {
+	last, pictures, err := r.play(file)
 	if err != nil {
 		return 0, err
 	}
@@ -142,12 +143,12 @@ func checkFile(ctx context.Context, file string, e recording.Entry, deep bool) (
 }
 
 // lastFrame keeps the number of the last frame, whether the first was one to start
-// with, and how many are missing after a certain one.
+// with, and how many are missing that a reader of the stream got.
 type lastFrame struct {
 	frames uint64
 	last   uint64
 	key    bool
-	after  uint64
+	got    func(first, last uint64) uint64
 	holes  uint64
 }
 
@@ -157,8 +158,8 @@ func (l *lastFrame) Video(u media.Unit) {
 	}
 	l.frames++
 	if s, ok := h264.FindStamp(u.Data); ok {
-		if l.last != 0 && s.Frame > l.after+1 && s.Frame > l.last+1 {
-			l.holes += s.Frame - max(l.last, l.after) - 1
+		if l.last != 0 && s.Frame > l.last+1 {
+			l.holes += l.got(l.last+1, s.Frame-1)
 		}
 		l.last = s.Frame
 	}
@@ -166,19 +167,25 @@ func (l *lastFrame) Video(u media.Unit) {
 
 func (l *lastFrame) Audio(media.Unit) {}
 
-// play reads a file as a player does and says its last frame, and how many it
-// has. Nothing may be missing in it.
-func play(name string) (last, frames uint64, err error) { return playFrom(name, 0) }
+// got counts the frames, from one number to another, that a reader got.
+func (r *recorded) got(first, last uint64) uint64 {
+	upTo := func(frame uint64) int {
+		return sort.Search(len(r.frames), func(i int) bool { return r.frames[i].frame >= frame })
+	}
+	return uint64(max(0, upTo(last+1)-upTo(first)))
+}
 
-// playFrom allows for what is missing up to a frame: a machine that has just
-// started leaves out pictures, and a stream that was not read then says nothing of it.
-func playFrom(name string, after uint64) (last, frames uint64, err error) {
+// play reads a file as a player does and says its last frame, and how many it
+// has. Nothing may be missing in it but what a reader of the stream didn't get
+// either: a machine that has just started leaves out pictures, and so does one on a
+// busy host.
+func (r *recorded) play(name string) (last, frames uint64, err error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer f.Close()
-	l := lastFrame{after: after}
+	l := lastFrame{got: r.got}
 	if err := mpegts.Demux(f, &l); err != nil && !errors.Is(err, io.EOF) {
 		return 0, 0, fmt.Errorf("demux: %w", err)
 	}
@@ -189,9 +196,9 @@ func playFrom(name string, after uint64) (last, frames uint64, err error) {
 	if _, err := io.Copy(p, f); err != nil {
 		return 0, 0, err
 	}
-	r := p.Report()
-	if !l.key || l.frames == 0 || r.Continuity != 0 || r.SyncLosses != 0 || l.holes != 0 {
-		return 0, 0, fmt.Errorf("doesn't play: key %v, %d frames, %v", l.key, l.frames, r)
+	rep := p.Report()
+	if !l.key || l.frames == 0 || rep.Continuity != 0 || rep.SyncLosses != 0 || l.holes != 0 {
+		return 0, 0, fmt.Errorf("doesn't play: key %v, %d frames, %d of those sent missing, %v", l.key, l.frames, l.holes, rep)
 	}
 	return l.last, l.frames, nil
 }

@@ -340,14 +340,14 @@ func (r *recorded) damaged(t *testing.T) {
 }
 
 // flip does so in the file that has it.
-// A sync byte would not do, which half of a stream begins with as often as not: what
-// comes after one that is wrong counts as torn by the cut, and is taken off.
+// A sync byte would not do: what comes after one that is wrong counts as torn by the
+// cut, and is taken off.
 func (r *recorded) flip(dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "recordings", "*", "*.ts"))
 	if err != nil {
 		return err
 	}
-	middle := r.stream[len(r.stream)/2:][:16*mpegts.PacketSize]
+	middle := r.stream[len(r.stream)/2/mpegts.PacketSize*mpegts.PacketSize:][:16*mpegts.PacketSize]
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -384,7 +384,7 @@ func TestDrillRecordCutFull(t *testing.T) {
 	err = mountedAt(name, 0, func(dir string) error {
 		files, err := filepath.Glob(filepath.Join(dir, "recordings", "*", "*.ts"))
 		for _, f := range files {
-			last, _, perr := play(f)
+			last, _, perr := r.play(f)
 			r.full, err = max(r.full, last), errors.Join(err, perr)
 		}
 		return err

@@ -24,6 +24,7 @@ import (
 	"github.com/openvideobox/videobox/images/vm"
 	"github.com/openvideobox/videobox/internal/bundle"
 	"github.com/openvideobox/videobox/internal/fat"
+	"github.com/openvideobox/videobox/internal/metrics"
 )
 
 // updateKey signs the bundles of these tests; boxes get its other half.
@@ -289,10 +290,7 @@ func (v victim) large(t *testing.T) {
 	s := source{bundle.Payload{Name: bundle.Root, ReaderAt: bytes.NewReader(noise), Size: int64(len(noise))},
 		bundle.Manifest{Board: "videobox", Arch: "arm64", Version: "large", Build: 2e9}}
 	file := s.bundle(t, nil)
-	status, err := v.status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	status := v.wait(within(t, 20*time.Second), t, "boxd answers", func(metrics.Status) bool { return true })
 	first, most, began := status.Process.ResidentBytes, uint64(0), time.Now()
 	done := make(chan struct{})
 	go func() {
@@ -309,10 +307,7 @@ func (v victim) large(t *testing.T) {
 			most = max(most, s.Process.ResidentBytes)
 		}
 	}
-	_, u := v.update(within(t, 10*time.Second), t, "GET", "/api/update", nil)
-	if u.State != "ready" {
-		t.Errorf("%+v", u)
-	}
+	v.waitUpdate(t, 10*time.Second, "ready")
 	t.Logf("200 MB in %.0f s, cut off once; resident set of boxd %d MB before, %d at most", time.Since(began).Seconds(), first>>20, most>>20)
 	if most > first+24<<20 {
 		t.Errorf("boxd's resident set grows from %d to %d MB", first>>20, most>>20)

@@ -44,7 +44,7 @@ func TestShortPCVivid(t *testing.T) {
 		openCapture(c)
 		c.Stick = ""
 	})
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, 6*time.Minute)
 	r := v.follow(t)
 	r.mu.Lock()
 	r.keep = new(bytes.Buffer)
