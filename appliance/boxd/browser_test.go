@@ -39,7 +39,7 @@ type visitor struct {
 func visit(t *testing.T) *visitor {
 	t.Helper()
 	ctx, _ := chromium.Start(t, 1280, 900)
-	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
 	v := &visitor{Context: ctx}
 	chromedp.ListenTarget(ctx, v.listen)
