@@ -67,3 +67,22 @@ func TestGapsOutliveAPowerCut(t *testing.T) {
 		}
 	})
 }
+
+// TestASlowDiskDoesNotCostTheIndex: a file that an earlier run began has to be
+// read for its checksum. The time for that begins when the disk has everything.
+func TestASlowDiskDoesNotCostTheIndex(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s := newMemFS(), newStreamer()
+		ts := s.seconds(6)
+		r := open(t, testConfig(m))
+		feed(t, r, ts[:s.starts[4]+100])
+		m = kill(t, r, m)
+		r = open(t, testConfig(m))
+		feed(t, r, ts)
+		time.AfterFunc(2*scanDeadline, stall(m, "sync"))
+		closeIt(t, r)
+		if l := list(t, m); len(l) != 1 || l[0].Open || l[0].Pictures != 6*testRate {
+			t.Errorf("%+v", l)
+		}
+	})
+}

@@ -96,20 +96,20 @@ func (w *writer) start(unindexed []string) {
 	go w.run()
 }
 
-// wait waits for the end of everything that is queued. Reading files for the
-// index is put off to the next start when it takes long.
+// wait waits for the end of everything that is queued. Once it is on the disk,
+// reading files for the index is put off to the next start when it takes long.
 func (w *writer) wait() error {
-	hurry, timer := time.NewTimer(scanDeadline), time.NewTimer(closeDeadline)
-	defer hurry.Stop()
+	timer := time.NewTimer(closeDeadline)
 	defer timer.Stop()
+	var hurry <-chan time.Time
 	for done := w.done; ; {
 		select {
 		case <-done:
 			if done == w.index.done {
 				return nil
 			}
-			done = w.index.done
-		case <-hurry.C:
+			done, hurry = w.index.done, time.After(scanDeadline)
+		case <-hurry:
 			close(w.index.stop)
 		case <-timer.C:
 			bytes, _ := w.queue.fill()
