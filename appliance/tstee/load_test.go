@@ -61,6 +61,7 @@ func measure(tb testing.TB, c *child, w workload) load {
 	var reading sync.WaitGroup
 	for i := range reads {
 		reads[i].conn = c.dial(tb, streamPort)
+		_ = reads[i].conn.SetDeadline(time.Time{}) // stop ends it; to connect them all may take long
 		defer reading.Wait()
 		defer reads[i].conn.Close()
 		reading.Go(reads[i].run)
