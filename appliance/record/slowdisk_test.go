@@ -202,14 +202,18 @@ func TestRecordsOntoABadDisk(t *testing.T) {
 	all, entries := recorded(t, dir)
 	p := mpegts.NewProbe()
 	p.Write(all)
-	gaps := uint64(0)
+	gaps, pictures := uint64(0), uint64(0)
 	for _, e := range entries {
+		pictures += e.Pictures
 		for _, g := range e.Gaps {
 			gaps += g.LastFrame - g.FirstFrame + 1
 		}
 	}
-	if r := p.Report(); r.MissingFrames != gaps || r.DuplicateFrames != 0 || gaps < 15*25 {
-		t.Errorf("%d frames are missing in the files, %d by the index", r.MissingFrames, gaps)
+	// The index leaves a picture out whose end is missing; the probe sees its start.
+	r := p.Report()
+	torn := uint64(r.Frames) - pictures
+	if torn > uint64(len(entries)) || r.MissingFrames+torn != gaps || r.DuplicateFrames != 0 || gaps < 15*25 {
+		t.Errorf("%d frames are missing in the files and %d torn, %d missing by the index", r.MissingFrames, torn, gaps)
 	}
 }
 

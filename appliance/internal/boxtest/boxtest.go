@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openvideobox/videobox/internal/clock"
 	"github.com/openvideobox/videobox/internal/codec/x264"
 	"github.com/openvideobox/videobox/internal/h264"
 	"github.com/openvideobox/videobox/internal/media"
@@ -117,14 +118,10 @@ func (b *Box) send(ctx context.Context, ring *tee.Ring) error {
 	defer enc.Close()
 	mux := mpegts.NewMuxer(ring, mpegts.Options{})
 	frame, pattern := media.NewFrame(width, height), &picture.Pattern{}
-	tick := time.NewTicker(time.Second / rate)
-	defer tick.Stop()
 	n := time.Now().UnixMilli() * rate / 1000
-	for first := true; ; n++ { // without a hole, however late the ticks come
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
+	for first := true; ; n++ { // without a hole, and in step again where it had no turn in time
+		if err := clock.Wait(ctx, clock.System, media.FrameTime(n, rate)); err != nil {
+			return err
 		}
 		if b.Paused.Load() {
 			continue
