@@ -73,8 +73,9 @@ func well(s metrics.Status) error {
 		}
 	}
 	for _, l := range s.Health {
-		ours := l.State != metrics.NotApplicable && l.Name != "temperature" // how hot this host is, is not the chain's fault
-		if ours && l.State != metrics.OK && !past(l.Cause) {
+		// How hot this host is, and how full its disk, is not the chain's fault.
+		hosts := l.Name == "temperature" || l.Name == "disk space" && l.State == metrics.Degraded
+		if !hosts && l.State != metrics.NotApplicable && l.State != metrics.OK && !past(l.Cause) {
 			return fmt.Errorf("%s %s: %s", l.Name, l.State, l.Cause)
 		}
 	}
