@@ -100,14 +100,12 @@ func TestShowsTheStream(t *testing.T) {
 		n, err := fileNumber(out)
 		return err == nil && n >= first+25
 	})
-	// A picture is counted once it is drawn, when it may be seen already.
-	runtest.Eventually(t, "both are counted", func() bool {
+	// A picture is counted once it is drawn, when it may be seen already. One of a
+	// busy machine may be old; not each.
+	runtest.Eventually(t, "both are counted, at most 3 s after they were captured", func() bool {
 		h, ok := p.reporter.Status().Hop("screen " + out)
-		return ok && h.Frames >= 2
+		return ok && h.Frames >= 2 && h.LatencyMS >= 0 && h.LatencyMS <= 3000
 	})
-	if h, ok := p.reporter.Status().Hop("screen " + out); !ok || h.LatencyMS < 0 || h.LatencyMS > 3000 {
-		t.Errorf("hop %+v", h)
-	}
 	b.Paused.Store(true)
 	runtest.Eventually(t, "an old picture is not shown for long", func() bool {
 		_, err := fileNumber(out)
