@@ -140,7 +140,8 @@ func befall(t *testing.T, b *box, r *reader, remote *drivertest.Remote, f stickF
 // stays wants no slate while a fault lasts that has begun. Five damaged frames
 // take 240 of the 250 ms for which the last good one stands in, so that a machine
 // that is late by a hundredth of a second makes it the slate. What the fault itself
-// brings comes each time, so it may be tried three times.
+// brings comes each time, so it may be tried three times; once in a drill, which has
+// the machine to itself.
 func stays(t *testing.T, r *reader, f stickFault, command func(string)) {
 	t.Helper()
 	before := r.report().SlateFrames
@@ -150,7 +151,7 @@ func stays(t *testing.T, r *reader, f stickFault, command func(string)) {
 		switch {
 		case n == 0:
 			return
-		case tries == 3:
+		case tries == 3 || os.Getenv("DRILL") != "":
 			t.Errorf("%s: %d frames of slate, want the picture to stay", f.begin, n)
 			return
 		}
